@@ -1,0 +1,76 @@
+"""Design of neutrino detectors: simulate, reconstruct, optimise, and measure the gain.
+
+The names below are imported when they are first used, so that `import studio` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import units as units
+    from ._checks import InputError as InputError, StudioError as StudioError
+    from .design import optimise as optimise
+    from .detector import (
+        Detector as Detector,
+        PhotosensorArray as PhotosensorArray,
+        sensor_type as sensor_type,
+        sensor_type_names as sensor_type_names,
+    )
+    from .event import Gun as Gun, Primary as Primary, Readout as Readout
+    from .execution import LocalRunner as LocalRunner
+    from .geometry import Box as Box, Cylinder as Cylinder, Sphere as Sphere
+    from .inference import fisher_information as fisher_information, reconstruct as reconstruct
+    from .io.geometry import load_detector as load_detector, save_detector as save_detector
+    from .medium import Water as Water
+    from .paths import get as get, leaf_paths as leaf_paths, replace as replace
+    from .simulation import OpticalSimulator as OpticalSimulator
+    from .study import Study as Study
+    from .tracking import NoTracker as NoTracker
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "InputError": "_checks",
+    "StudioError": "_checks",
+    "get": "paths",
+    "leaf_paths": "paths",
+    "replace": "paths",
+    "Box": "geometry",
+    "Cylinder": "geometry",
+    "Sphere": "geometry",
+    "Water": "medium",
+    "Detector": "detector",
+    "PhotosensorArray": "detector",
+    "sensor_type": "detector",
+    "sensor_type_names": "detector",
+    "Gun": "event",
+    "Primary": "event",
+    "Readout": "event",
+    "OpticalSimulator": "simulation",
+    "fisher_information": "inference",
+    "reconstruct": "inference",
+    "optimise": "design",
+    "LocalRunner": "execution",
+    "NoTracker": "tracking",
+    "load_detector": "io.geometry",
+    "save_detector": "io.geometry",
+    "Study": "study",
+}
+
+__all__ = [*_HOMES, "units"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "units":
+        return importlib.import_module(".units", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module 'studio' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

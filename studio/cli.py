@@ -1,0 +1,326 @@
+"""The command `studio`: parsing and exit codes. 0 done, 1 ran and failed, 2 bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from ._checks import InputError, StudioError
+
+if TYPE_CHECKING:
+    from .execution import AbstractRunner
+    from .study import StudySolution
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs the command and ends the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code. Errors for people go to standard error, without a traceback."""
+    try:
+        commands.main(arguments, standalone_mode=False)
+    except StudioError as error:
+        return _fail(str(error), error.exit_code)
+    except click.exceptions.Abort:
+        return _fail("interrupted; what is in the ledger stays, and 'studio resume' goes on from there", 1)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted; what is in the ledger stays, and 'studio resume' goes on from there", 1)
+    except BrokenPipeError:
+        # Whoever read standard output has gone; nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except MemoryError:
+        return _fail("out of memory: lower optimiser.shard or validation.shard, or free fewer leaves", 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"studio: error: {message}", file=sys.stderr)
+    return code
+
+
+def _start_jax() -> None:
+    """Double precision before the first array: information matrices need it."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+
+
+def _runner(name: str, devices: int | None) -> AbstractRunner:
+    from .execution import LocalRunner
+
+    assert name == "local"
+    return LocalRunner(devices)
+
+
+def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+_running = _options(
+    click.option("--runner", type=click.Choice(["local"]), default="local", show_default=True, help="Where work runs."),
+    click.option("--devices", type=click.IntRange(1), help="How many pieces of work run at once [default: all cores]."),
+)
+_quiet = click.option("--quiet", is_flag=True, help="No progress.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output instead of tables.")
+_seed = click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Another seed than the experiment's.")
+
+
+def _print_json(content: Mapping[str, Any]) -> None:
+    print(json.dumps(content, indent=2, allow_nan=False))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="detector-studio", prog_name="studio")
+def commands() -> None:
+    """Design of neutrino detectors: simulate, reconstruct, optimise, and measure the gain."""
+
+
+@commands.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--geometry", default="iwcd", show_default=True, help="A geometry that ships with the studio, or a file.")
+def new(path: Path, geometry: str) -> None:
+    """Write a commented example of an experiment to PATH."""
+    from .study.example import write_example
+
+    write_example(path, geometry)
+    print(f"wrote {path}; look at it, then run: studio optimise {path}", file=sys.stderr)
+
+
+@commands.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_json
+def check(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check geometry and experiment FILES and say what they hold."""
+    from .study.checking import check_file
+
+    reports = {}
+    for file in files:
+        reports[str(file)] = check_file(file, before_physics=_start_jax)
+    if as_json:
+        _print_json({"files": reports})
+        return
+    from .console import show_mapping
+
+    show_mapping(reports)
+
+
+@commands.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the study [default: runs/NAME].")
+@click.option("--steps", type=click.IntRange(1), help="Another number of steps than the experiment's.")
+@click.option("--skip-gradient-check", is_flag=True, help="Do not test the gradient first.")
+@_seed
+@_running
+@_quiet
+@_json
+def optimise(
+    experiment: Path,
+    out: Path | None,
+    steps: int | None,
+    skip_gradient_check: bool,
+    seed: int | None,
+    runner: str,
+    devices: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Optimise the design of EXPERIMENT and measure the gain."""
+    from .study.experiment_file import read_experiment
+
+    values = {"optimiser.steps": steps, "seed": seed}
+    file = read_experiment(experiment).with_values({key: value for key, value in values.items() if value is not None})
+    directory = out or _fresh_directory(Path("runs"), experiment.stem)
+    _start_jax()
+    from .console import Progressing
+    from .study import Study
+
+    observer = Progressing(quiet)
+    try:
+        with _runner(runner, devices) as working:
+            solution = Study(file).run(
+                directory, runner=working, observer=observer, check_gradient=not skip_gradient_check
+            )
+    finally:
+        observer.close()
+    _conclude(solution, as_json)
+
+
+@commands.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@_running
+@_quiet
+@_json
+def resume(directory: Path, runner: str, devices: int | None, quiet: bool, as_json: bool) -> None:
+    """Take up the study in DIRECTORY where it stopped; the numbers come out as if it had not."""
+    from .study.experiment_file import read_begun
+
+    read_begun(directory)
+    _start_jax()
+    from .console import Progressing
+    from .study import Study
+
+    observer = Progressing(quiet)
+    try:
+        with _runner(runner, devices) as working:
+            solution = Study.in_directory(directory).resume(directory, runner=working, observer=observer)
+    finally:
+        observer.close()
+    _conclude(solution, as_json)
+
+
+def _conclude(solution: StudySolution, as_json: bool) -> None:
+    from .console import show_gain
+
+    if as_json:
+        _print_json(solution.result)
+    else:
+        show_gain(solution.result)
+        print(f"all of it is in {solution.directory}")
+
+
+@commands.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Event file (HDF5) to write.")
+@click.option("--events", type=click.IntRange(1), help="How many [default: validation.events].")
+@click.option("--design", type=click.Path(path_type=Path), help="Another geometry than the experiment's.")
+@_seed
+@_quiet
+@_json
+def simulate(
+    experiment: Path, out: Path, events: int | None, design: Path | None, seed: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Sample events of EXPERIMENT, as the detector would record them, into an event file."""
+    from .study.experiment_file import read_experiment
+
+    file = read_experiment(experiment).with_values({} if seed is None else {"seed": seed})
+    _start_jax()
+    from .study.measure import simulate_events
+
+    summary = simulate_events(file, out, events=events, design=design)
+    if as_json:
+        _print_json(summary)
+    elif not quiet:
+        print(f"wrote {summary['events']} events to {out}", file=sys.stderr)
+
+
+@commands.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@click.option("--input", "source", type=click.Path(path_type=Path), required=True, help="Event file (HDF5).")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON lines to write, one an event.")
+@click.option("--design", type=click.Path(path_type=Path), help="Another geometry than the experiment's.")
+@_quiet
+@_json
+def reconstruct(
+    experiment: Path, source: Path, out: Path | None, design: Path | None, quiet: bool, as_json: bool
+) -> None:
+    """Reconstruct the events of a file with the detector of EXPERIMENT and compare with the truth in it."""
+    from .study.experiment_file import read_experiment
+
+    file = read_experiment(experiment)
+    _start_jax()
+    from .console import show_resolutions
+    from .study.measure import reconstruct_events
+
+    report = reconstruct_events(file, source, out=out, design=design)
+    if as_json:
+        _print_json(report)
+    else:
+        show_resolutions({"events": report["measured"]}, {})
+
+
+@commands.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--events", type=click.IntRange(2), help="How many events a design [default: the experiment's].")
+@_seed
+@_running
+@_quiet
+@_json
+def validate(
+    target: Path, events: int | None, seed: int | None, runner: str, devices: int | None, quiet: bool, as_json: bool
+) -> None:
+    """Measure TARGET again on fresh events: baseline and optimum of a study's directory, or an experiment's geometry."""
+    from .study.experiment_file import read_begun, read_experiment
+
+    file = read_begun(target) if target.is_dir() else read_experiment(target)
+    _start_jax()
+    from .console import Progressing, show_resolutions
+    from .study.measure import measure, study_designs
+
+    designs = study_designs(target) if target.is_dir() else {file.geometry.stem: file.geometry}
+    observer = Progressing(quiet)
+    try:
+        with _runner(runner, devices) as working:
+            report = measure(file, designs, runner=working, observer=observer, events=events, seed=seed)
+    finally:
+        observer.close()
+    if as_json:
+        _print_json(report)
+    else:
+        show_resolutions(report["measured"], report["measured_gain"])
+
+
+@commands.command()
+@click.argument("designs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--experiment", type=click.Path(path_type=Path), help="Whose events to use [default: contained muons].")
+@click.option("--events", type=click.IntRange(2), default=400, show_default=True, help="Events a design.")
+@_seed
+@_running
+@_quiet
+@_json
+def compare(
+    designs: tuple[Path, ...],
+    experiment: Path | None,
+    events: int,
+    seed: int | None,
+    runner: str,
+    devices: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compare DESIGNS, geometry files or directories of studies, on the same events; gains are against the first."""
+    from .study.comparison import comparison_experiment, named_designs
+
+    named = named_designs(designs)
+    file = comparison_experiment(experiment, designs, next(iter(named.values())))
+    _start_jax()
+    from .console import Progressing, show_resolutions
+    from .study.measure import measure
+
+    observer = Progressing(quiet)
+    try:
+        with _runner(runner, devices) as working:
+            report = measure(file, named, runner=working, observer=observer, events=events, seed=seed)
+    finally:
+        observer.close()
+    if as_json:
+        _print_json(report)
+    else:
+        show_resolutions(report["measured"], report["measured_gain"])
+
+
+def _fresh_directory(parent: Path, name: str) -> Path:
+    """`parent/name`, or with the first number behind it that is not taken."""
+    candidate, number = parent / name, 1
+    while candidate.exists():
+        number += 1
+        candidate = parent / f"{name}-{number}"
+    return candidate
+
+
+__all__ = ["InputError", "main", "run"]

@@ -1,0 +1,47 @@
+"""What an optimiser is: something that moves an iterate one step on."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+
+from ..problem import Iterate, Problem
+
+
+class Advance(eqx.Module):
+    """The outcome of one step.
+
+    - `iterate`: where the start stands now.
+    - `settled`: whether this is a good moment to judge a restored design (the end of an inner minimisation).
+    - `restored`: whether the design was restored already.
+    - `converged`: the reason why nothing more is to be gained, or an empty text.
+    - `failed`: the reason why the step could not be made, or an empty text.
+    - `step_length`: the largest move of a coordinate, in natural units.
+    - `note`: anything a person should read in the history.
+    """
+
+    iterate: Iterate
+    settled: bool
+    restored: bool
+    converged: str
+    failed: str
+    step_length: float
+    note: str = ""
+
+
+class AbstractOptimiser(eqx.Module):
+    """Moves an iterate one step on. Its own memory is a pytree inside the iterate, so a study can be resumed."""
+
+    @abc.abstractmethod
+    def initial(self, problem: Problem, coordinates: dict[str, Any]) -> Any:
+        """The optimiser's memory at the start."""
+
+    @abc.abstractmethod
+    def initial_penalty(self) -> float:
+        """The penalty of the augmented Lagrangian at the start, in scaled units."""
+
+    @abc.abstractmethod
+    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
+        """One step. `step` is the number handed to `evaluate`."""

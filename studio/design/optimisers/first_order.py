@@ -1,0 +1,129 @@
+"""First-order optimisers of the optax family, kept feasible at every step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ..._checks import InputError, choice_remedy
+from ..problem import Iterate, Problem, finite
+from ..space import retracted
+from ..tracing import traced
+from .base import AbstractOptimiser, Advance
+
+_FAMILY = ("adam", "adamw", "nadam", "amsgrad", "adabelief", "rmsprop", "sgd", "lion", "yogi", "radam")
+
+#: After so many halvings of the step an objective that is not finite is given up.
+_HALVINGS = 12
+
+
+class FirstOrder(AbstractOptimiser):
+    """An optax transformation on the gradient along the constraints, followed by feasibility restoration.
+
+    The gradient is first projected: whatever would break a constraint within one step is taken out of it, and the
+    multipliers come with the projection. Every evaluated design satisfies the constraints, so no simulation is spent
+    on a design that could not be reported; the fixed points are those of the constrained problem whatever the
+    transformation does to each coordinate.
+
+    **Arguments**
+
+    - `transformation`: what turns gradients into moves in natural units; `first_order` makes one by name.
+    - `learning_rate`: the typical move per step, in natural units: constraints within its reach are looked at.
+    """
+
+    transformation: optax.GradientTransformation
+    learning_rate: float = 0.01
+
+    def initial(self, problem: Problem, coordinates: dict[str, Any]) -> Any:
+        return jax.device_get(self.transformation.init(dict(coordinates)))
+
+    def initial_penalty(self) -> float:
+        return 1.0
+
+    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
+        gradient, multipliers = self._along_constraints(problem, iterate)
+        moves, memory = jax.device_get(_update(self.transformation, gradient, iterate.optimiser, iterate.coordinates))
+        moved = {name: iterate.coordinates[name] + iterate.step_scale * moves[name] for name in moves}
+        trial = retracted(problem.space, moved, iterate.coordinates)
+        restored = problem.restore(trial, iterate.constraint_scales)
+        here = dict(restored.coordinates)
+        evaluation = problem.evaluate(here, step)
+        if not finite(evaluation):
+            return self._halved(iterate, memory)
+        renewed = eqx.tree_at(lambda i: i.multipliers, iterate, multipliers)
+        after = Iterate(
+            coordinates=here,
+            evaluation=evaluation,
+            multipliers=problem.transferred(renewed, restored.prepared),
+            prepared=restored.prepared,
+            penalty=iterate.penalty,
+            objective_scale=iterate.objective_scale,
+            constraint_scales=iterate.constraint_scales,
+            step_scale=np.minimum(1.0, iterate.step_scale * 1.5),
+            optimiser=memory,
+        )
+        length = max(float(np.max(np.abs(here[name] - iterate.coordinates[name]))) for name in here)
+        return Advance(after, False, True, "", "", length)
+
+    def _along_constraints(self, problem: Problem, iterate: Iterate) -> tuple[dict[str, Any], tuple[Any, ...]]:
+        """The scaled gradient without what breaks constraints, and the multipliers."""
+        gradient = problem.gradient(iterate.coordinates, iterate.evaluation)
+        gradient = {name: array / float(iterate.objective_scale) for name, array in gradient.items()}
+        if not problem.constraints:
+            return gradient, ()
+        largest = max(float(np.max(np.abs(array))) for array in gradient.values())
+        reach = self.learning_rate / largest if largest > 0 else 1.0
+        wanted = {name: -reach * array for name, array in gradient.items()}
+        start = [reach * multiplier for multiplier in iterate.multipliers]
+        found = problem.project(iterate, wanted, start)
+        projected = {name: -array / reach for name, array in found.move.items()}
+        return projected, tuple(multiplier / reach for multiplier in found.multipliers)
+
+    def _halved(self, iterate: Iterate, memory: Any) -> Advance:
+        scale = iterate.step_scale / 2
+        failed = "the objective stays not finite, however short the step" if scale < 0.5**_HALVINGS else ""
+        smaller = eqx.tree_at(lambda i: (i.step_scale, i.optimiser), iterate, (scale, memory))
+        return Advance(smaller, False, False, "", failed, 0.0, "not finite: step halved, design kept")
+
+
+@eqx.filter_jit
+def _update(transformation, gradient, memory, coordinates):
+    traced("optimiser_update")
+    gradient = jax.tree.map(lambda g, c: jnp.asarray(g, jnp.asarray(c).dtype), gradient, coordinates)
+    return transformation.update(gradient, memory, coordinates)
+
+
+def first_order(
+    name: str = "adam", learning_rate: float = 0.01, steps: int = 200, decay: bool = True, **options: Any
+) -> FirstOrder:
+    """A first-order optimiser of optax by name.
+
+    **Arguments**
+
+    - `learning_rate`: in natural units per step: 0.01 moves a sensor by about one percent of the tank's half-size.
+    - `steps`: the length of the run; with `decay` the rate stays constant for the first half and then falls to one
+      hundredth along a cosine, so that the end settles.
+    - `options`: further arguments of the optax optimiser, for example `b2=0.99`.
+
+    **Raises** `InputError` for an unknown name or option, or a learning rate that is not positive.
+    """
+    if name not in _FAMILY:
+        raise InputError(
+            "no such optimiser", key="optimiser", value=name, remedy=choice_remedy(name, (*_FAMILY, "lbfgs"))
+        )
+    if not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise InputError("must be positive", key="optimiser.learning_rate", value=learning_rate)
+    half = steps // 2
+    cosine = optax.cosine_decay_schedule(learning_rate, max(steps - half, 1), alpha=0.01)
+    schedule = (
+        optax.join_schedules([optax.constant_schedule(learning_rate), cosine], [half]) if decay else learning_rate
+    )
+    try:
+        return FirstOrder(getattr(optax, name)(schedule, **options), learning_rate)
+    except TypeError as error:
+        raise InputError(f"the optimiser {name} refuses its options: {error}", key="optimiser", value=options) from None

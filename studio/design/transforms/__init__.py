@@ -1,0 +1,20 @@
+"""Bounds as bijections: what a free leaf may become, without clipping."""
+
+from .base import AbstractBound, check_start
+from .composite import Columnwise, Rowwise
+from .elementwise import Angle, Interval, Positive, Unbounded
+from .vectors import Disc, Simplex, UnitVector
+
+__all__ = [
+    "AbstractBound",
+    "Angle",
+    "Columnwise",
+    "Disc",
+    "Interval",
+    "Positive",
+    "Rowwise",
+    "Simplex",
+    "Unbounded",
+    "UnitVector",
+    "check_start",
+]

@@ -1,0 +1,224 @@
+"""Layouts: where sensors sit on the wall, as patch indices and chart coordinates, and the audit of what was placed.
+
+NumPy in, NumPy out: layouts are made once, when a detector is built. Lengths are in mm.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.spatial import KDTree
+
+from .._checks import InputError
+from ..geometry import AbstractVolume, Box, Cylinder, Sphere
+from ..units import m, mm
+
+CAP_PATTERNS = ("square", "hexagonal")
+
+
+class Layout(NamedTuple):
+    """Sensors on the wall: `patch (sensors,)` indices into the volume's patches and chart coordinates `uv (sensors, chart)`."""
+
+    patch: np.ndarray
+    uv: np.ndarray
+
+
+class Projection(NamedTuple):
+    """Positions brought onto the wall: the layout, and the signed distance `(sensors,)` in mm each stood off it
+    (positive outside)."""
+
+    layout: Layout
+    off_wall: np.ndarray
+
+
+def barrel_grid(radius: float, height: float, spacing: float, sensor_radius: float) -> np.ndarray:
+    """A square grid on a cylinder's barrel: chart coordinates (azimuth, z / half height), `(sensors, 2)`.
+
+    Rows are exactly `spacing` apart, centred, as many as keep every sensor's face on the barrel; columns are the whole
+    number nearest to circumference / spacing. Empty when not one row fits.
+    """
+    columns = max(1, round(2 * math.pi * radius / spacing))
+    azimuth = 2 * math.pi / columns * (np.arange(columns) + 0.5) - math.pi
+    level = _centred(height / 2 - sensor_radius, spacing) / (height / 2)
+    grid = np.meshgrid(level, azimuth, indexing="ij")
+    return np.stack([grid[1].ravel(), grid[0].ravel()], axis=-1)
+
+
+def cap_grid(radius: float, spacing: float, sensor_radius: float, pattern: str = "square") -> np.ndarray:
+    """A square or hexagonal grid on a disc, one sensor at its centre: coordinates (x, y) / radius, `(sensors, 2)`.
+
+    Every sensor's face stays on the disc.
+    """
+    reach = math.ceil(2 * radius / spacing)
+    steps = np.arange(-reach, reach + 1)
+    first, second = (axis.ravel() for axis in np.meshgrid(steps, steps, indexing="ij"))
+    if pattern == "square":
+        points = np.stack([first, second], axis=-1) * spacing
+    elif pattern == "hexagonal":
+        points = np.stack([first + second / 2, second * math.sqrt(3) / 2], axis=-1) * spacing
+    else:
+        remedy = f"choose one of: {', '.join(CAP_PATTERNS)}"
+        raise InputError("unknown pattern of the caps", key="caps", value=pattern, remedy=remedy)
+    inside = np.hypot(points[:, 0], points[:, 1]) + sensor_radius <= radius
+    return points[inside] / radius
+
+
+def face_grid(size: tuple[float, float], spacing: float, sensor_radius: float) -> np.ndarray:
+    """A square grid on a rectangle of `size`, centred: coordinates in [-1, 1], `(sensors, 2)`."""
+    first, second = (_centred(length / 2 - sensor_radius, spacing) / (length / 2) for length in size)
+    grid = np.meshgrid(first, second, indexing="ij")
+    return np.stack([grid[0].ravel(), grid[1].ravel()], axis=-1)
+
+
+def fibonacci_sphere(count: int) -> np.ndarray:
+    """`count` unit vectors `(count, 3)` spread evenly over the sphere by the golden angle.
+
+    Source: Á. González, Math. Geosci. 42 (2010) 49, eq. 1, shifted by half a step so that no point sits on a pole.
+    """
+    step = np.arange(count)
+    z = 1 - (2 * step + 1) / count
+    azimuth = math.pi * (3 - math.sqrt(5)) * step
+    rho = np.sqrt(1 - z**2)
+    return np.stack([rho * np.cos(azimuth), rho * np.sin(azimuth), z], axis=-1)
+
+
+def grid(
+    volume: AbstractVolume,
+    spacing: float,
+    sensor_radius: float,
+    *,
+    caps: str = "square",
+    patches: tuple[str, ...] | None = None,
+) -> Layout:
+    """A grid of `spacing` over the named patches of a cylinder or a box (all of them by default).
+
+    **Raises** `InputError` for a sphere, where no grid exists, and where not one sensor fits.
+    """
+    wanted = volume.patches if patches is None else patches
+    pieces = [_patch_grid(volume, name, spacing, sensor_radius, caps) for name in wanted]
+    patch = np.concatenate(
+        [np.full(len(uv), volume.patches.index(name)) for name, uv in zip(wanted, pieces, strict=True)]
+    )
+    if len(patch) == 0:
+        problem = f"no sensor of radius {sensor_radius / mm:g} mm fits on the wall"
+        raise InputError(
+            problem, key="spacing", value=f"{spacing / mm:g} mm", remedy="enlarge the volume or use smaller sensors"
+        )
+    return Layout(patch, np.concatenate(pieces))
+
+
+def fibonacci(volume: AbstractVolume, count: int) -> Layout:
+    """`count` sensors spread evenly over a sphere. **Raises** `InputError` for another volume."""
+    if not isinstance(volume, Sphere):
+        remedy = "use 'kind: grid' for cylinders and boxes, or a volume of 'kind: sphere'"
+        raise InputError("a Fibonacci layout needs a sphere", key="kind", value="fibonacci", remedy=remedy)
+    return Layout(np.zeros(count, dtype=int), fibonacci_sphere(count))
+
+
+def from_positions(
+    volume: AbstractVolume,
+    positions: np.ndarray,
+    *,
+    off_wall: float,
+    directions: np.ndarray | None = None,
+) -> Projection:
+    """Positions `(sensors, 3)` in mm brought onto the nearest point of the wall.
+
+    `off_wall` is the largest distance in mm that a position may stand off it. `directions (sensors, 3)`, where given,
+    are the directions the sensors face; they must point into the volume.
+
+    **Raises** `InputError` with the index of the first sensor too far off the wall or facing outwards.
+    """
+    patch, uv, off = volume.chart(np.asarray(positions, dtype=float))
+    too_far = ~(np.abs(off) <= off_wall)
+    if too_far.any():
+        index = int(np.argmax(np.where(too_far, np.abs(off), 0.0)))
+        side = "outside" if off[index] > 0 else "inside"
+        problem = (
+            f"sensor {index} stands {abs(off[index]) / mm:.4g} mm {side} the wall, {off_wall / mm:.4g} mm are allowed"
+        )
+        raise PlacementError(
+            problem, index, _metres(positions[index]), "move it, change the volume or raise tolerance.off_wall"
+        )
+    if directions is not None:
+        normals = np.asarray(volume.normal(jnp.asarray(patch), jnp.asarray(uv)))
+        facing = np.einsum("ni,ni->n", normals, directions)
+        outwards = ~(facing > 0)
+        if outwards.any():
+            index = int(np.argmax(outwards))
+            problem = f"sensor {index} does not face into the volume from its nearest wall"
+            value = _metres(positions[index])
+            raise PlacementError(problem, index, value, "check the axis, the units and the volume's dimensions")
+    return Projection(Layout(patch, uv), off)
+
+
+class PlacementError(InputError):
+    """A sensor that cannot stand where it was put; `index` counts from 0 in the order given."""
+
+    def __init__(self, problem: str, index: int, value: object, remedy: str):
+        super().__init__(problem, key="sensors", value=value, remedy=remedy)
+        self.index = index
+
+
+class Spacing(NamedTuple):
+    """The two sensors that stand closest: their distance in mm between centres, and their indices."""
+
+    distance: float
+    first: int
+    second: int
+
+
+def smallest_spacing(positions: np.ndarray) -> Spacing:
+    """The smallest straight distance between two of `positions (sensors, 3)`; infinite for a single sensor."""
+    if len(positions) < 2:
+        return Spacing(math.inf, 0, 0)
+    distance, index = map(np.asarray, KDTree(positions).query(positions, k=2))
+    first = int(np.argmin(distance[:, 1]))
+    # two sensors at one place may each be listed as their own neighbour
+    second = int(index[first, 1]) if index[first, 1] != first else int(index[first, 0])
+    return Spacing(float(distance[first, 1]), *sorted((first, second)))
+
+
+def overlaps(positions: np.ndarray, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of sensors closer than the sum of their radii: indices `(pairs, 2)` and depths r₁ + r₂ − distance `(pairs,)` in
+    mm, deepest first."""
+    pairs = KDTree(positions).query_pairs(2 * float(np.max(radii)), output_type="ndarray")
+    distance = np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=-1)
+    depth = radii[pairs].sum(axis=-1) - distance
+    order = np.argsort(-depth, kind="stable")
+    order = order[depth[order] > 0]
+    return pairs[order], depth[order]
+
+
+def overhang(volume: AbstractVolume, patch: np.ndarray, uv: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """How far in mm each sensor's face reaches across the edge of its patch, `(sensors,)`; negative where it does not."""
+    return np.asarray(radius) - np.asarray(volume.edge_clearance(jnp.asarray(patch), jnp.asarray(uv)))
+
+
+def _patch_grid(volume: AbstractVolume, name: str, spacing: float, sensor_radius: float, caps: str) -> np.ndarray:
+    if isinstance(volume, Cylinder):
+        radius, height = float(volume.radius), float(volume.height)
+        if name == "barrel":
+            return barrel_grid(radius, height, spacing, sensor_radius)
+        return cap_grid(radius, spacing, sensor_radius, caps)
+    if isinstance(volume, Box):
+        axis = "xyz".index(name[0])
+        size = np.asarray(volume.size, dtype=float)
+        return face_grid((size[(axis + 1) % 3], size[(axis + 2) % 3]), spacing, sensor_radius)
+    remedy = "use 'kind: fibonacci' with a count"
+    raise InputError("a sphere has no grid layout", key="kind", value="grid", remedy=remedy)
+
+
+def _centred(reach: float, spacing: float) -> np.ndarray:
+    """Points `spacing` apart, centred on 0, as many as fit into ±`reach`."""
+    if reach < 0:
+        return np.zeros(0)
+    count = math.floor(2 * reach / spacing * (1 + 1e-12)) + 1
+    return (np.arange(count) - (count - 1) / 2) * spacing
+
+
+def _metres(point: np.ndarray) -> str:
+    return "(" + ", ".join(f"{x / m:.4g}" for x in np.asarray(point)) + ") m"

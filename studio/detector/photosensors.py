@@ -1,0 +1,90 @@
+"""Photosensors on the wall of a volume."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from .._checks import InputError
+from .sensor_types import SensorType
+
+
+class PhotosensorArray(eqx.Module):
+    """Flat round photosensors stored by where they sit on the wall; world positions belong to `Detector.placed`.
+
+    **Fields**
+
+    - `uv (sensors, chart)`: surface coordinates in the chart of the sensor's patch, a leaf that studies free.
+    - `patch (sensors,)`: index of the patch in the volume's `patches`; fixed.
+    - `radius (sensors,)`: radius of the sensitive face in mm.
+    - `kind (sensors,)`: index of the sensor's type in `types`; fixed.
+    - `efficiency (types,)`: relative detection efficiency of each type, nominally 1.
+    - `types`: the sensor types present, static.
+
+    **Raises** `InputError` where there is no sensor, lengths differ, or a number is not finite or a radius not positive.
+    """
+
+    uv: Float[Array, "sensors chart"]
+    patch: Int[Array, " sensors"]
+    radius: Float[Array, " sensors"]
+    kind: Int[Array, " sensors"]
+    efficiency: Float[Array, " types"]
+    types: tuple[SensorType, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        uv: Float[Array, "sensors chart"] | np.ndarray,
+        patch: Int[Array, " sensors"] | np.ndarray,
+        types: tuple[SensorType, ...],
+        kind: Int[Array, " sensors"] | np.ndarray | None = None,
+        radius: Float[Array, " sensors"] | np.ndarray | None = None,
+        efficiency: Float[Array, " types"] | np.ndarray | None = None,
+    ):
+        default = jnp.result_type(float)
+        self.types = tuple(types)
+        self.uv = _floating(uv)
+        self.patch = jnp.asarray(patch, jnp.int32)
+        count = self.uv.shape[0] if self.uv.ndim == 2 else 0
+        if count == 0:
+            raise InputError("no sensors", key="sensors", remedy="give at least one sensor")
+        self.kind = jnp.zeros(count, jnp.int32) if kind is None else jnp.asarray(kind, jnp.int32)
+        type_radii = jnp.asarray([entry.radius for entry in self.types], default)
+        self.radius = type_radii[self.kind] if radius is None else _floating(radius)
+        self.efficiency = jnp.ones(len(self.types), default) if efficiency is None else _floating(efficiency)
+
+    def __check_init__(self):
+        count = len(self.uv)
+        for name in ("patch", "radius", "kind"):
+            shape = getattr(self, name).shape
+            if shape != (count,):
+                raise InputError(f"shape {shape} for {count} sensors", key=f"sensors.{name}", remedy="one entry a sensor")
+        if self.efficiency.shape != (len(self.types),):
+            raise InputError(
+                f"shape {self.efficiency.shape} for {len(self.types)} types",
+                key="sensors.efficiency",
+                remedy="one entry a sensor type",
+            )
+        _require(self.uv, np.isfinite, "sensors.uv", "not finite", "surface coordinates are plain numbers")
+        _require(self.radius, lambda r: np.isfinite(r) & (r > 0), "sensors.radius", "not positive", "give a radius in mm")
+
+    @property
+    def count(self) -> int:
+        """Number of sensors."""
+        return self.uv.shape[0]
+
+
+def _floating(value: Array | np.ndarray) -> Array:
+    array = jnp.asarray(value)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def _require(array: Array, condition, key: str, problem: str, remedy: str) -> None:
+    if isinstance(array, jax.core.Tracer) or not hasattr(array, "__array__"):
+        return
+    bad = ~condition(np.asarray(array))
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(f"{problem} at index {first}", key=key, value=np.asarray(array)[first].item(), remedy=remedy)

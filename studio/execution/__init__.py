@@ -1,0 +1,6 @@
+"""Where work runs: one interface, `AbstractRunner.map(function, items)`, and an alternative per file."""
+
+from .base import AbstractRunner
+from .local import LocalRunner
+
+__all__ = ["AbstractRunner", "LocalRunner"]

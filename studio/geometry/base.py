@@ -1,0 +1,68 @@
+"""The interface of a volume: a closed convex wall made of patches, each with a chart."""
+
+from __future__ import annotations
+
+import abc
+from typing import ClassVar
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+
+class AbstractVolume(eqx.Module):
+    """A closed volume centred at the origin whose wall is made of named patches.
+
+    Each patch carries an area-preserving chart, so that a sensor stored by its chart coordinates stays on the wall when
+    the volume grows. Sizes are leaves; the patch a sensor sits on is fixed data.
+    """
+
+    patches: ClassVar[tuple[str, ...]]
+    """Names of the patches; a sensor's patch is an index into them."""
+    chart_size: ClassVar[int]
+    """Number of chart coordinates: 2, or 3 for the unit vectors of a sphere."""
+
+    @property
+    @abc.abstractmethod
+    def volume(self) -> Float[Array, ""]:
+        """Enclosed volume in mm³."""
+
+    @property
+    @abc.abstractmethod
+    def area(self) -> Float[Array, ""]:
+        """Area of the wall in mm²."""
+
+    @property
+    @abc.abstractmethod
+    def longest_chord(self) -> Float[Array, ""]:
+        """Length in mm of the longest straight line that fits inside."""
+
+    @abc.abstractmethod
+    def contains(self, points: Float[Array, "... 3"]) -> Bool[Array, "..."]:
+        """Whether each point (mm) lies inside the wall."""
+
+    @abc.abstractmethod
+    def distance_to_wall(
+        self, origins: Float[Array, "... 3"], directions: Float[Array, "... 3"]
+    ) -> Float[Array, "..."]:
+        """Distance in mm from points inside to the wall along unit directions."""
+
+    @abc.abstractmethod
+    def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n chart"]) -> Float[Array, "n 3"]:
+        """Points on the wall (mm) at chart coordinates `uv` of the patches with indices `patch`."""
+
+    @abc.abstractmethod
+    def normal(self, patch: Int[Array, " n"], uv: Float[Array, "n chart"]) -> Float[Array, "n 3"]:
+        """Unit normals of the wall at chart coordinates, pointing inwards."""
+
+    @abc.abstractmethod
+    def edge_clearance(self, patch: Int[Array, " n"], uv: Float[Array, "n chart"]) -> Float[Array, " n"]:
+        """Distance in mm along the wall from a point to the edge of its patch; infinite where the patch has no edge."""
+
+    @abc.abstractmethod
+    def chart(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Nearest wall point of each point `(n, 3)` in mm.
+
+        Returns the patch indices `(n,)`, the chart coordinates `(n, chart_size)` and the signed distance `(n,)` in mm
+        that the point stood off the wall (positive outside). NumPy in, NumPy out: used when files are read.
+        """

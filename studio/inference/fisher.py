@@ -1,0 +1,173 @@
+"""Fisher information of an event's parameters, with nuisance parameters and the event's own fluctuations marginalized."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
+
+from .._checks import InputError, StudioError, choice_remedy
+from ..event import Primary
+from ..paths import get, replace
+from ..simulation import AbstractSimulator
+from ..simulation.optical.simulator import chunked_channels
+from .likelihood import AbstractLikelihood, likelihood_of
+from .parameters import GROUPS, groups_of, moved, names_of, scales
+
+
+class Information(eqx.Module):
+    """Marginal Fisher information of the wanted parameters.
+
+    **Fields**: `matrix (k, k)` in inverse physical units (mm, rad, MeV, ns), everything else marginalized; `names`;
+    `scale (k,)`: natural units in which the matrix is inverted.
+    """
+
+    matrix: Float[Array, "k k"]
+    scale: Float[Array, " k"]
+    names: tuple[str, ...] = eqx.field(static=True)
+
+    def covariance(self) -> Float[Array, "k k"]:
+        """The Cramér–Rao lower bound of the covariance matrix, in physical units."""
+        inverse = jnp.linalg.inv(self.matrix * self.scale[:, None] * self.scale[None, :])
+        return inverse * self.scale[:, None] * self.scale[None, :]
+
+    def crlb(self) -> Float[Array, " k"]:
+        """The Cramér–Rao lower bounds of the variances, in physical units squared, in the order of `names`.
+
+        **Raises** `StudioError` naming the parameter that the data do not determine (not under jit, where it is NaN).
+        """
+        variances = jnp.diag(self.covariance())
+        if not isinstance(variances, jax.core.Tracer):
+            self._require_identified(np.asarray(variances))
+        return variances
+
+    def sigma(self) -> Float[Array, " k"]:
+        """Standard deviations: the roots of `crlb`."""
+        return jnp.sqrt(self.crlb())
+
+    def _require_identified(self, variances: np.ndarray) -> None:
+        natural = np.asarray(self.matrix * self.scale[:, None] * self.scale[None, :])
+        values, vectors = np.linalg.eigh(natural) if np.all(np.isfinite(natural)) else (np.zeros(1), np.zeros((1, 1)))
+        if np.all(np.isfinite(variances)) and np.all(variances > 0) and values[0] > 1e-13 * values[-1]:
+            return
+        worst = int(np.argmax(np.abs(vectors[:, 0]))) if vectors.shape[0] == len(self.names) else 0
+        raise StudioError(
+            f"the data do not determine {self.names[worst]}: its Fisher information is singular "
+            f"(eigenvalues from {values[0]:.3g} to {values[-1]:.3g} in natural units). "
+            "Fix the parameter, give a nuisance a prior, or use a detector or event that sees it"
+        )
+
+
+def fisher_information(
+    simulator: AbstractSimulator,
+    detector: Any,
+    event: Primary,
+    wanted: Sequence[str] = ("vertex", "direction", "kinetic_energy"),
+    nuisance: Sequence[str] | Mapping[str, float | None] = (),
+    likelihood: AbstractLikelihood | None = None,
+) -> Information:
+    """Fisher information of one event's parameters for what the detector records.
+
+    **Arguments**: `wanted`: groups among vertex, direction, kinetic_energy, time; the other groups are nuisance
+    parameters. `nuisance`: paths of detector leaves that are uncertain, or a mapping from path to the relative standard
+    deviation of a prior (None for no prior). The event's own fluctuations, the simulator's latents, have their unit
+    prior and are marginalized: to first order that is Jᵀ(C_noise + C_process)⁻¹J.
+
+    **Raises** `InputError` for unknown names, and `StudioError` where 64-bit arithmetic is off.
+    """
+    _require_x64()
+    groups = groups_of(event)
+    for name in wanted:
+        if name not in groups:
+            raise InputError("unknown or meaningless parameter", key="wanted", value=name, remedy=choice_remedy(name, groups))
+    likelihood = likelihood_of(simulator) if likelihood is None else likelihood
+    priors = dict(nuisance) if isinstance(nuisance, Mapping) else dict.fromkeys(nuisance)
+    full, prior = _full_information(simulator, likelihood, detector, event, groups, priors)
+    size = len(names_of(groups))
+    others = full[size:, size:] + jnp.diag(prior)
+    coupling = full[:size, size:]
+    marginal = full[:size, :size]
+    if others.shape[0]:
+        marginal = marginal - coupling @ jnp.linalg.solve(others, coupling.T)
+    kept = [i for i, group in enumerate(g for g in groups for _ in GROUPS[g]) if group in wanted]
+    left = [i for i in range(size) if i not in kept]
+    natural = marginal[np.ix_(kept, kept)]
+    if left:
+        cross = marginal[np.ix_(kept, left)]
+        natural = natural - cross @ jnp.linalg.solve(marginal[np.ix_(left, left)], cross.T)
+    scale = scales(event, groups).astype(jnp.float64)[np.array(kept)]
+    names = tuple(np.array(names_of(groups))[kept].tolist())
+    return Information(natural / scale[:, None] / scale[None, :], scale, names)
+
+
+def _full_information(
+    simulator: AbstractSimulator,
+    likelihood: AbstractLikelihood,
+    detector: Any,
+    event: Primary,
+    groups: tuple[str, ...],
+    priors: Mapping[str, float | None],
+) -> tuple[Float[Array, "all all"], Float[Array, " others"]]:
+    """Information of event parameters, nuisances and latents together, in natural units, summed over channel chunks;
+    and the prior information of the latter two."""
+    event_scale = scales(event, groups)
+    size, latent_size = event_scale.shape[0], simulator.latent_count(event)
+    nominal = {path: get(detector, path) for path in priors}
+    nuisance_sizes = [jnp.size(leaf) for leaf in nominal.values()]
+    total = size + sum(nuisance_sizes) + latent_size
+    dtype = event_scale.dtype
+
+    def sent(change: Array) -> tuple[Any, dict[str, Array]]:
+        parts = jnp.split(change, np.cumsum([size, *nuisance_sizes]))
+        # Nuisances move in units of 1 % of their value.
+        values = {
+            path: leaf * (1 + 0.01 * part.reshape(jnp.shape(leaf)))
+            for (path, leaf), part in zip(nominal.items(), parts[1:-1], strict=True)
+        }
+        moved_event = moved(event, groups, parts[0] * event_scale)
+        return simulator.emit(replace(detector, values), moved_event, parts[-1]), values
+
+    carrier, push = jax.linearize(sent, jnp.zeros(total, dtype))
+    directions = jax.vmap(lambda unit: ravel_pytree(push(unit))[0])(jnp.eye(total, dtype=dtype))
+    flat_carrier, unravel = ravel_pytree(carrier)
+
+    def means(flat: Array, channel: Array):
+        emitted, values = unravel(flat)
+        measured = likelihood.measured(
+            replace(detector, values), simulator.receive(replace(detector, values), emitted, channel[None])
+        )
+        return jnp.stack([m.mean[0] for m in measured]), jnp.stack([m.information[0] for m in measured])
+
+    def one(channels: Array, counted: Array) -> Array:
+        sensitivity, information = jax.vmap(jax.jacrev(means, has_aux=True), in_axes=(None, 0))(flat_carrier, channels)
+        jacobian = (sensitivity @ directions.T).astype(jnp.float64)
+        weighted = jacobian * (information * counted[:, None]).astype(jnp.float64)[..., None]
+        return jnp.einsum("nka,nkb->ab", weighted, jacobian)
+
+    count = likelihood.channel_count(detector)
+    channels = chunked_channels(count, min(simulator.chunk, count))
+    counted = (jnp.arange(channels.size).reshape(channels.shape) < count).astype(dtype)
+    if channels.shape[0] == 1:
+        matrix = one(channels[0], counted[0])
+    else:
+        body = jax.checkpoint(lambda carry, chunk: (carry + one(*chunk), None))
+        matrix, _ = jax.lax.scan(body, jnp.zeros((total, total), jnp.float64), (channels, counted))
+    prior = [
+        np.full(length, 0.0 if width is None else (0.01 / width) ** 2)
+        for length, width in zip(nuisance_sizes, priors.values(), strict=True)
+    ]
+    return matrix, jnp.asarray(np.concatenate([*prior, np.ones(latent_size)]), jnp.float64)
+
+
+def _require_x64() -> None:
+    if not jax.config.jax_enable_x64:
+        raise StudioError(
+            "Fisher information is solved in float64, which is off: call jax.config.update('jax_enable_x64', True) "
+            "before the first array is made (the studio command does so itself)"
+        )

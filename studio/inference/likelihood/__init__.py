@@ -1,0 +1,15 @@
+"""Likelihoods of what is recorded, one per detector family."""
+
+from ..._checks import InputError
+from ...simulation import AbstractSimulator, OpticalSimulator
+from .base import AbstractLikelihood, Measured
+from .optical import OpticalLikelihood
+
+__all__ = ["AbstractLikelihood", "Measured", "OpticalLikelihood", "likelihood_of"]
+
+
+def likelihood_of(simulator: AbstractSimulator) -> AbstractLikelihood:
+    """The likelihood of what `simulator` records. **Raises** `InputError` for a simulator without one."""
+    if isinstance(simulator, OpticalSimulator):
+        return OpticalLikelihood()
+    raise InputError("no likelihood for this simulator", key="simulator", value=type(simulator).__name__)

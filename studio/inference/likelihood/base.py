@@ -1,0 +1,38 @@
+"""The interface between what a simulator records and what inference needs of it."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int
+
+
+class Measured(NamedTuple):
+    """Independent measured quantities `(n,)` with their Fisher information about their own mean `(n,)`.
+
+    For a Gaussian, `information` is 1/σ²; in general the expected squared score. The information matrix of parameters is
+    then Σ (∂mean)(∂mean)ᵀ × information.
+    """
+
+    mean: Float[Array, " n"]
+    information: Float[Array, " n"]
+
+
+class AbstractLikelihood(eqx.Module):
+    """The probability of a readout, channel by channel, and the information it carries."""
+
+    @abc.abstractmethod
+    def channel_count(self, detector: Any) -> int:
+        """Number of readout channels."""
+
+    @abc.abstractmethod
+    def measured(self, detector: Any, received: Any) -> tuple[Measured, ...]:
+        """The measured quantities of what some channels received, one `Measured` per kind (charge, time, ...)."""
+
+    @abc.abstractmethod
+    def score(
+        self, detector: Any, readout: Any, measured: tuple[Measured, ...], channels: Int[Array, " n"]
+    ) -> tuple[Float[Array, " n"], tuple[Float[Array, " n"], ...]]:
+        """Log likelihood per channel, and its derivative with respect to each kind's mean."""

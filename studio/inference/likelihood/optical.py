@@ -1,0 +1,131 @@
+"""Likelihood of charges and first-hit times of photosensors."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ..._interpolation import UniformSpline
+from ...detector import Detector
+from ...event import Readout
+from ...simulation.optical import Arrivals
+from ...simulation.optical.first_hit import first_hit
+from ...simulation.optical.recording import time_smear
+from .base import AbstractLikelihood, Measured
+
+# Photoelectron numbers summed over around an observed charge.
+_TERMS = 16
+
+
+class OpticalLikelihood(AbstractLikelihood):
+    """Charges of Poisson photoelectrons with a normal spread each, and the smeared time of the first of them.
+
+    Per sensor: no hit with probability exp(−Q); else the density of the charge, Σₙ Poisson(n|Q) N(q|n, nσ²), times a
+    normal density of the first-hit time about its mean with its own spread and the digitizer's smear added. The
+    correlation of charge and time within a sensor and the information in the spread's dependence on Q are left out.
+    """
+
+    def channel_count(self, detector: Detector) -> int:
+        """Number of sensors."""
+        return detector.sensors.count
+
+    def measured(self, detector: Detector, arrivals: Arrivals) -> tuple[Measured, Measured]:
+        """Charge in photoelectrons and first-hit time in ns."""
+        shift, variance = first_hit(arrivals.charge, arrivals.spread, arrivals.skewness)
+        smear = time_smear(detector, arrivals.kind, arrivals.charge)
+        fired = -jnp.expm1(-arrivals.charge)
+        # A hit of dark noise carries no time of the event.
+        dark = jnp.asarray([entry.dark_rate for entry in detector.sensors.types], fired.dtype)[arrivals.kind]
+        genuine = jnp.maximum(arrivals.charge - dark * detector.electronics.gate, 0.0) / arrivals.charge
+        information = jnp.zeros_like(fired)
+        for index, entry in enumerate(detector.sensors.types):
+            value = charge_information(arrivals.charge, entry.charge_spread)
+            information = jnp.where(arrivals.kind == index, value, information)
+        return (
+            Measured(arrivals.charge, information),
+            Measured(arrivals.mean + shift, fired * genuine / (variance + smear**2)),
+        )
+
+    def score(
+        self, detector: Detector, readout: Readout, measured: tuple[Measured, ...], channels: Int[Array, " n"]
+    ) -> tuple[Float[Array, " n"], tuple[Float[Array, " n"], ...]]:
+        """Log likelihood per sensor and its derivative with respect to expected charge and mean first-hit time."""
+        charge, time = measured
+        spread = jnp.asarray([entry.charge_spread for entry in detector.sensors.types], charge.mean.dtype)
+        spread = spread[detector.sensors.kind[channels]]
+        observed, hit = readout.charge[..., channels], readout.hit[..., channels]
+        value, charge_score = charge_log_density(observed, hit, charge.mean, spread)
+        fired = -jnp.expm1(-charge.mean)
+        precision = time.information / jnp.maximum(fired, 1e-20)
+        residual = readout.time[..., channels] - time.mean
+        # Dark hits and the tails of scattered light: a residual beyond 4 σ counts as one of 4 σ.
+        pull = residual * jnp.sqrt(precision)
+        weight = 1 / (1 + (jnp.maximum(jnp.abs(pull) - 4, 0.0)) ** 2)
+        time_value = jnp.where(hit, -0.5 * weight * pull**2 + 0.5 * jnp.log(jnp.maximum(precision, 1e-30)), 0.0)
+        time_score = jnp.where(hit, weight * residual * precision, 0.0)
+        return value + time_value, (charge_score, time_score)
+
+
+def charge_log_density(
+    observed: Float[Array, "..."], hit: Array, mean: Float[Array, "..."], spread: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Log density of an observed charge and its derivative with respect to the mean number of photoelectrons.
+
+    Sums over the 16 photoelectron numbers nearest the charge that a spread of `spread` allows; above 40 photoelectrons
+    a normal density of variance Q (1 + σ²) takes over.
+    """
+    safe = jnp.maximum(mean, 1e-8)
+    lowest = jnp.maximum(jnp.round(observed) - _TERMS // 2, 0.0)
+    counts = lowest[..., None] + jnp.arange(1, _TERMS + 1, dtype=safe.dtype)
+    variance = counts * spread[..., None] ** 2
+    log_terms = (
+        counts * jnp.log(safe)[..., None]
+        - jax.lax.lgamma(counts + 1)
+        - 0.5 * (observed[..., None] - counts) ** 2 / variance
+        - 0.5 * jnp.log(2 * math.pi * variance)
+    )
+    few = jax.nn.logsumexp(log_terms, axis=-1) - safe
+    few_score = jnp.sum(jax.nn.softmax(log_terms, axis=-1) * counts, axis=-1) / safe - 1
+    many_variance = safe * (1 + spread**2)
+    residual = observed - safe
+    many = -0.5 * residual**2 / many_variance - 0.5 * jnp.log(2 * math.pi * many_variance)
+    many_score = residual / many_variance + 0.5 * residual**2 / (many_variance * safe) - 0.5 / safe
+    large = observed > 40.0
+    value = jnp.where(hit, jnp.where(large, many, few), -safe)
+    return value, jnp.where(hit, jnp.where(large, many_score, few_score), -1.0)
+
+
+def charge_information(charge: Float[Array, "..."], spread: float) -> Float[Array, "..."]:
+    """Fisher information of a recorded charge about its mean Q: from 1/Q for few photoelectrons, where only hit or not
+    matters, to 1/(Q (1 + σ²)) for many."""
+    log_charge = jnp.log(jnp.maximum(charge, 1e-8))
+    return jnp.exp(_information_spline(spread)(jnp.clip(log_charge, -9.0, 7.0)) - log_charge)
+
+
+@functools.cache
+def _information_spline(spread: float) -> UniformSpline:
+    """log(Q × information) against log Q, by numerical integration over the charge."""
+    grid = np.linspace(-9.0, 7.0, 81)
+    values = []
+    for mean in np.exp(grid):
+        if mean > 150:
+            values.append(-np.log1p(spread**2))
+            continue
+        counts = np.arange(1, int(mean + 10 * np.sqrt(mean) + 12))
+        log_weight = counts * np.log(mean) - mean - np.cumsum(np.log(counts))
+        step = min(0.02, spread / 20)
+        q = np.arange(step / 2, counts[-1] + 6 * spread * np.sqrt(counts[-1]), step)[:, None]
+        sigma = spread * np.sqrt(counts)
+        shape = np.exp(-0.5 * ((q - counts) / sigma) ** 2) + np.exp(-0.5 * ((q + counts) / sigma) ** 2)
+        terms = np.exp(log_weight) * shape / (sigma * np.sqrt(2 * np.pi))
+        density = terms.sum(axis=1)
+        slope = (terms * (counts / mean - 1)).sum(axis=1)
+        seen = density > 1e-300
+        total = np.sum(slope[seen] ** 2 / density[seen]) * step + np.exp(-mean)
+        values.append(np.log(total * mean))
+    return UniformSpline.fit(grid, np.array(values))

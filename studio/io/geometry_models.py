@@ -1,0 +1,220 @@
+"""What a geometry file may contain, as pydantic models. Imports no jax.
+
+```yaml
+volume:  {kind: cylinder, radius: 3.5 m, height: 8 m}
+medium:  {kind: water}
+sensors: {kind: photosensor_array, type: multi_pmt_19, layout: {kind: grid, spacing: 80 cm}}
+```
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, PlainValidator, PositiveInt, Tag, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from .._checks import InputError
+from ..units import cm
+from .quantities import Length, NonNegativeLength, PositiveFraction, PositiveLength, PositiveTime, StrictModel
+from .row_table import RowTable, parse_chart_rows, parse_position_rows
+
+# ---- volume and medium -----------------------------------------------------------------------------------------------
+
+
+class CylinderModel(StrictModel):
+    """A cylinder along z, centred at the origin."""
+
+    kind: Literal["cylinder"]
+    radius: PositiveLength
+    height: PositiveLength = Field(description="Full height.")
+
+
+class SphereModel(StrictModel):
+    """A sphere centred at the origin."""
+
+    kind: Literal["sphere"]
+    radius: PositiveLength
+
+
+class BoxModel(StrictModel):
+    """A box across the axes, centred at the origin."""
+
+    kind: Literal["box"]
+    size: Annotated[list[PositiveLength], Field(min_length=3, max_length=3, description="Full size along x, y, z.")]
+
+
+VolumeModel = Annotated[CylinderModel | SphereModel | BoxModel, Field(discriminator="kind")]
+
+
+class WaterModel(StrictModel):
+    """Pure water; the lengths are at 400 nm and default to WCSim's."""
+
+    kind: Literal["water"]
+    absorption_length: PositiveLength | None = None
+    rayleigh_length: PositiveLength | None = None
+
+
+class ElectronicsModel(StrictModel):
+    """Gate and digitizer; what is left out takes its default."""
+
+    gate: PositiveTime | None = None
+    time_precision: PositiveTime | None = None
+
+
+# ---- layouts ---------------------------------------------------------------------------------------------------------
+
+
+def _rows_schema(words: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "description": words})
+
+
+def _parsed(parse: Any) -> PlainValidator:
+    """A validator that turns a text block into a `RowTable`; the error keeps the row, so that its line can be named."""
+
+    def convert(value: object) -> RowTable:
+        try:
+            return parse(value)
+        except InputError as error:
+            context = {"problem": error.problem, "remedy": error.remedy or "", "row": error.line, "value": error.value}
+            raise PydanticCustomError("rows", "{problem}", context) from None
+
+    return PlainValidator(convert)
+
+
+class GridModel(StrictModel):
+    """A grid over the wall of a cylinder or box; the count follows from the spacing."""
+
+    kind: Literal["grid"]
+    spacing: PositiveLength
+    caps: Literal["square", "hexagonal"] = "square"
+    patches: list[str] | None = Field(
+        default=None, min_length=1, description="Only these patches, for example [barrel]."
+    )
+
+
+class FibonacciModel(StrictModel):
+    """`count` sensors spread evenly over a sphere."""
+
+    kind: Literal["fibonacci"]
+    count: PositiveInt
+
+
+class PositionsModel(StrictModel):
+    """Positions in space, brought onto the nearest point of the wall: `points` with units, or `rows` of numbers in `unit`."""
+
+    kind: Literal["positions"]
+    points: list[Annotated[list[Length], Field(min_length=3, max_length=3)]] | None = None
+    unit: Literal["mm", "cm", "m"] | None = None
+    rows: Annotated[
+        RowTable | None, _parsed(parse_position_rows), _rows_schema("One row a sensor: x y z. '#' starts a comment.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> PositionsModel:
+        if (self.points is None) == (self.rows is None):
+            raise _invalid("give either 'points' or 'rows'", "write 'unit: mm' and 'rows: |' with one 'x y z' a line")
+        if self.rows is not None and self.unit is None:
+            raise _invalid("'rows' without a 'unit'", "add 'unit: mm' (or cm, m)")
+        if self.points is not None and self.unit is not None:
+            raise _invalid("'unit' belongs to 'rows'", "remove it: every number of 'points' carries its own unit")
+        return self
+
+
+class TableModel(StrictModel):
+    """Surface coordinates as the studio stores them: they reload bit for bit."""
+
+    kind: Literal["table"]
+    rows: Annotated[
+        RowTable,
+        _parsed(parse_chart_rows),
+        _rows_schema("A line naming the columns (patch u v [w] [radius/mm] [type]), then one row a sensor."),
+    ]
+
+
+class FileModel(StrictModel):
+    """Positions from a file of another program; `path` is relative to the geometry file."""
+
+    kind: Literal["file"]
+    path: str
+    format: Literal["wcsim_geofile", "wcsim_mpmt_table", "juno_csv"] | None = None
+    axis: Literal["x", "y", "z"] = Field(default="z", description="The axis of the cylinder in the file.")
+    only_type: int | None = Field(default=None, description="Take only the sensors of this type number of the file.")
+
+
+LayoutModel = Annotated[
+    GridModel | FibonacciModel | PositionsModel | TableModel | FileModel, Field(discriminator="kind")
+]
+
+
+class ToleranceModel(StrictModel):
+    """What the audit of the placement lets pass."""
+
+    off_wall: NonNegativeLength = Field(default=5 * cm, description="A given position may stand this far off the wall.")
+    overlap: NonNegativeLength = Field(default=0.0, description="Two sensors' faces may overlap by this much.")
+    across_edge: NonNegativeLength = Field(
+        default=0.0, description="A face may reach this far across its patch's edge."
+    )
+
+
+# ---- sensors and the whole -------------------------------------------------------------------------------------------
+
+
+class SensorGroupModel(StrictModel):
+    """Sensors of one type (or of several, told apart by a column of a table) and where they sit."""
+
+    kind: Literal["photosensor_array"]
+    type: Annotated[str | list[str], Field(description="A sensor type, or the types that the table's column names.")]
+    radius: PositiveLength | None = Field(default=None, description="Radius of the face instead of the type's own.")
+    efficiency: PositiveFraction | list[PositiveFraction] = Field(default=1.0, description="Relative, one a type.")
+    tolerance: ToleranceModel = ToleranceModel()
+    layout: LayoutModel
+
+    @model_validator(mode="after")
+    def _types_fit(self) -> SensorGroupModel:
+        has_column = isinstance(self.layout, TableModel) and self.layout.rows.types is not None
+        if isinstance(self.type, list) and not has_column:
+            raise _invalid(
+                "several types without a column telling them apart", "use 'kind: table' with a 'type' column"
+            )
+        if has_column and not isinstance(self.type, list):
+            raise _invalid("the table has a 'type' column but one type is given", "write 'type: [first, second]'")
+        expected = len(self.type) if isinstance(self.type, list) else None
+        given = len(self.efficiency) if isinstance(self.efficiency, list) else None
+        if given is not None and given != expected:
+            raise _invalid(f"{given} efficiencies for {expected or 1} types", "give one number, or one a type")
+        return self
+
+    @property
+    def type_names(self) -> list[str]:
+        """The names of the types, as a list."""
+        return self.type if isinstance(self.type, list) else [self.type]
+
+
+def _one_or_several(value: object) -> str:
+    return "several" if isinstance(value, list) else "one"
+
+
+SensorsModel = Annotated[
+    Annotated[SensorGroupModel, Tag("one")] | Annotated[list[SensorGroupModel], Field(min_length=1), Tag("several")],
+    Discriminator(_one_or_several),
+]
+
+
+class GeometryModel(StrictModel):
+    """A geometry file."""
+
+    name: str | None = Field(default=None, description="Defaults to the file's name.")
+    volume: VolumeModel
+    medium: WaterModel
+    sensors: SensorsModel
+    electronics: ElectronicsModel = ElectronicsModel()
+
+    @property
+    def groups(self) -> list[SensorGroupModel]:
+        """The sensor groups, also where the file has only one."""
+        return self.sensors if isinstance(self.sensors, list) else [self.sensors]
+
+
+def _invalid(problem: str, remedy: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid", "{problem}", {"problem": problem, "remedy": remedy})

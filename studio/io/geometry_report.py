@@ -1,0 +1,100 @@
+"""What `check` says about a geometry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.spatial import KDTree
+
+from ..detector import Detector
+from ..detector.layouts import overlaps, smallest_spacing
+from ..geometry import Cylinder
+from ..units import m, mm
+from .document import Document
+from .geometry_build import Built, Group
+
+_NEIGHBOURS = 9
+
+
+def report(document: Document, built: Built) -> dict[str, Any]:
+    """The report of `check_geometry`."""
+    detector = built.detector
+    sensors, volume = detector.sensors, detector.volume
+    patch, kind = np.asarray(sensors.patch), np.asarray(sensors.kind)
+    positions, _, radii = (np.asarray(array, dtype=np.float64) for array in detector.placed)
+    closest = smallest_spacing(positions)
+    lone = len(positions) < 2
+    return {
+        "file": document.file,
+        "name": detector.name,
+        "volume": {
+            "kind": type(volume).__name__.lower(),
+            **_leaves_in(volume, m, "m"),
+            "volume_m3": float(volume.volume) / m**3,
+            "area_m2": float(volume.area) / m**2,
+        },
+        "medium": {"kind": type(detector.medium).__name__.lower(), **_leaves_in(detector.medium, m, "m")},
+        "sensors": {
+            "count": len(positions),
+            "by_patch": {name: int((patch == i).sum()) for i, name in enumerate(volume.patches)},
+            "by_type": {entry.name: int((kind == i).sum()) for i, entry in enumerate(sensors.types)},
+            "radius_mm": [float(radii.min()) / mm, float(radii.max()) / mm],
+        },
+        "coverage": float(detector.coverage),
+        "spacing": {
+            "smallest_m": None if lone else closest.distance / m,
+            "between": None if lone else [closest.first, closest.second],
+            "smallest_gap_m": None if lone else _smallest_gap(positions, radii) / m,
+        },
+        "placement": _placement(built.groups),
+        "warnings": _warnings(detector, positions, radii, built.groups),
+    }
+
+
+def _leaves_in(module: Any, unit: float, suffix: str) -> dict[str, Any]:
+    """The leaves of a volume or medium, all lengths, by name."""
+    leaves = jax.tree_util.tree_leaves_with_path(module)
+    return {f"{path[-1].name}_{suffix}": (np.asarray(leaf, dtype=np.float64) / unit).tolist() for path, leaf in leaves}
+
+
+def _smallest_gap(positions: np.ndarray, radii: np.ndarray) -> float:
+    """The smallest distance between two faces, taken as spheres, among each sensor's nearest neighbours."""
+    distance, index = KDTree(positions).query(positions, k=min(_NEIGHBOURS, len(positions)))
+    gap = distance - radii[:, None] - radii[index]
+    return float(gap[index != np.arange(len(positions))[:, None]].min())
+
+
+def _placement(groups: list[Group]) -> dict[str, Any]:
+    shifts = [np.abs(group.off_wall) for group in groups if group.off_wall is not None]
+    if not shifts:
+        return {"moved_onto_wall": 0, "largest_shift_mm": 0.0, "mean_shift_mm": 0.0}
+    shift = np.concatenate(shifts) / mm
+    return {
+        "moved_onto_wall": int((shift > 0.01).sum()),
+        "largest_shift_mm": float(shift.max()),
+        "mean_shift_mm": float(shift.mean()),
+    }
+
+
+def _warnings(detector: Detector, positions: np.ndarray, radii: np.ndarray, groups: list[Group]) -> list[str]:
+    warnings = []
+    placement = _placement(groups)
+    if placement["moved_onto_wall"]:
+        warnings.append(
+            f"{placement['moved_onto_wall']} sensors were moved onto the wall, by {placement['largest_shift_mm']:.1f} mm at most"
+        )
+    pairs, depths = overlaps(positions, radii)
+    if len(pairs):
+        warnings.append(f"{len(pairs)} pairs of sensors overlap, by {depths[0] / mm:.1f} mm at most (tolerated)")
+    counts = np.bincount(np.asarray(detector.sensors.patch), minlength=len(detector.volume.patches))
+    empty = [name for name, count in zip(detector.volume.patches, counts, strict=True) if count == 0]
+    if empty:
+        warnings.append(f"no sensors on: {', '.join(empty)}")
+    if isinstance(detector.volume, Cylinder) and counts[1] != counts[2]:
+        warnings.append(f"{counts[1]} sensors on the top, {counts[2]} on the bottom")
+    warnings += [
+        f"{one.name}: {one.source}" for one in detector.sensors.types if one.source.startswith("Approximation")
+    ]
+    return warnings

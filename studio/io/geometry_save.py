@@ -1,0 +1,134 @@
+"""Writing a detector as a geometry file that reloads bit for bit."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .._checks import InputError
+from ..detector import Detector, PhotosensorArray, sensor_type
+from ..detector.layouts import overhang, overlaps
+from ..geometry import AbstractVolume, Box, Cylinder, Sphere
+from ..medium import AbstractMedium, Water
+from .atomic import replace_file
+from .geometry_models import ToleranceModel
+from .row_table import exact, format_rows
+
+
+def save(detector: Detector, path: str | os.PathLike[str]) -> None:
+    """Write `detector` to `path`. **Raises** `InputError` as `studio.save_detector` says."""
+    text = geometry_text(detector)
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def geometry_text(detector: Detector) -> str:
+    """The geometry file of a detector, as text."""
+    electronics = detector.electronics
+    lines = [
+        "# Written by studio. Lengths are in mm; each row of the table is a sensor in the chart of its patch:",
+        f"# {_CHARTS.get(type(detector.volume), '')}",
+        f"name: {_quoted(detector.name)}",
+        f"volume: {_flow(_volume(detector.volume))}",
+        f"medium: {_flow(_medium(detector.medium))}",
+        f"electronics: {_flow({name: _time(getattr(electronics, name)) for name in ('gate', 'time_precision')})}",
+        "sensors:",
+        *("  " + line for line in _sensors(detector)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_CHARTS: dict[type, str] = {
+    Cylinder: "barrel: u = azimuth in rad, v = z / half height; top and bottom: u = x / radius, v = y / radius.",
+    Sphere: "u v w = unit vector from the centre.",
+    Box: "u and v = the two coordinates after the face's own, in cyclic order, divided by their half sizes.",
+}
+
+
+def _volume(volume: AbstractVolume) -> dict[str, str]:
+    if isinstance(volume, Cylinder):
+        return {"kind": "cylinder", "radius": _length(volume.radius), "height": _length(volume.height)}
+    if isinstance(volume, Sphere):
+        return {"kind": "sphere", "radius": _length(volume.radius)}
+    if isinstance(volume, Box):
+        return {"kind": "box", "size": "[" + ", ".join(_length(x) for x in np.asarray(volume.size)) + "]"}
+    raise _cannot("volume", volume, "use a Cylinder, Sphere or Box")
+
+
+def _medium(medium: AbstractMedium) -> dict[str, str]:
+    if isinstance(medium, Water):
+        lengths = {name: _length(getattr(medium, name)) for name in ("absorption_length", "rayleigh_length")}
+        return {"kind": "water", **lengths}
+    raise _cannot("medium", medium, "use Water")
+
+
+def _sensors(detector: Detector) -> list[str]:
+    sensors = detector.sensors
+    names = [one.name for one in sensors.types]
+    for one in sensors.types:
+        if _catalogued(one.name) != one or names.count(one.name) > 1:
+            raise _cannot("sensors.types", one.name, "use types of the catalogue, each once")
+    efficiency = [exact(value) for value in np.asarray(sensors.efficiency)]
+    return [
+        "kind: photosensor_array",
+        f"type: {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}",
+        f"efficiency: {efficiency[0] if len(names) == 1 else '[' + ', '.join(efficiency) + ']'}",
+        *_tolerance(detector),
+        "layout:",
+        "  kind: table",
+        "  rows: |",
+        *("    " + row for row in format_rows(_columns(detector.volume, sensors))),
+    ]
+
+
+def _columns(volume: AbstractVolume, sensors: PhotosensorArray) -> dict[str, list[str]]:
+    uv, radius = np.asarray(sensors.uv), np.asarray(sensors.radius)
+    kind, patch = np.asarray(sensors.kind), np.asarray(sensors.patch)
+    columns = {"patch": [volume.patches[i] for i in patch]}
+    for axis in range(volume.chart_size):
+        columns["uvw"[axis]] = [exact(value) for value in uv[:, axis]]
+    own = np.array([one.radius for one in sensors.types]).astype(radius.dtype)[kind]
+    if not np.array_equal(radius, own):
+        columns["radius/mm"] = [exact(value) for value in radius]
+    if len(sensors.types) > 1:
+        columns["type"] = [sensors.types[i].name for i in kind]
+    return columns
+
+
+def _tolerance(detector: Detector) -> list[str]:
+    """What the audit must let pass for this very detector to be read again, where it is not nothing."""
+    positions, _, radii = (np.asarray(array, dtype=np.float64) for array in detector.placed)
+    sensors = detector.sensors
+    _, depths = overlaps(positions, radii)
+    over = overhang(detector.volume, np.asarray(sensors.patch), np.asarray(sensors.uv), radii)
+    needed = {"overlap": float(depths[0]) if len(depths) else 0.0, "across_edge": max(0.0, float(over.max()))}
+    written = {name: _length(value) for name, value in needed.items() if value > getattr(ToleranceModel(), name)}
+    return [f"tolerance: {_flow(written)}"] if written else []
+
+
+def _catalogued(name: str) -> Any:
+    try:
+        return sensor_type(name)
+    except InputError:
+        return None
+
+
+def _cannot(key: str, value: object, remedy: str) -> InputError:
+    return InputError("a geometry file cannot describe this", key=key, value=value, remedy=remedy)
+
+
+def _length(value: Any) -> str:
+    return f"{exact(float(value))} mm"
+
+
+def _time(value: Any) -> str:
+    return f"{exact(float(value))} ns"
+
+
+def _flow(entries: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in entries.items()) + "}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

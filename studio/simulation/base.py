@@ -1,0 +1,41 @@
+"""The interface of a simulator: two methods, no flag."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, PRNGKeyArray
+
+
+class AbstractSimulator(eqx.Module):
+    """From a detector and an event to what is recorded.
+
+    `latents` are the event's own fluctuations (multiple scattering, straggling, δ rays) as independent standard normal
+    variables; information matrices marginalize them.
+    """
+
+    @abc.abstractmethod
+    def expected(self, detector: Any, event: Any) -> Any:
+        """The smooth mean of what is recorded, differentiable in everything."""
+
+    @abc.abstractmethod
+    def sample(self, detector: Any, event: Any, key: PRNGKeyArray) -> Any:
+        """A noisy readout as data would be, with the fluctuations of the particle and of the detection."""
+
+    @abc.abstractmethod
+    def latent_count(self, event: Any) -> int:
+        """Number of latent variables that describe the event's own fluctuations."""
+
+    @abc.abstractmethod
+    def emit(self, detector: Any, event: Any, latents: Array) -> Any:
+        """What the event sends out, for given latents, before any channel sees it: a pytree of moderate size.
+
+        Information matrices differentiate `receive` with respect to it, channel by channel, and it with respect to the
+        parameters, so that their cost does not grow with the number of parameters.
+        """
+
+    @abc.abstractmethod
+    def receive(self, detector: Any, emitted: Any, channels: Array) -> Any:
+        """What the channels with indices `channels (n,)` receive of what `emit` sent out."""

@@ -1,0 +1,50 @@
+"""The light of an electron: an electromagnetic shower cut into pieces along its axis."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ...constants import SPEED_OF_LIGHT
+from ...event import shower
+from ...event.primary import Primary
+from .directions import turned
+from .sources import BroadSource, Spread
+
+LATENTS = 4
+"""Light, longitudinal scale, and direction in two planes."""
+
+
+def shower_source(
+    primary: Primary, pieces: int, latents: Float[Array, "4"], mean_direction: bool
+) -> BroadSource:
+    """The shower of one electron or positron in `pieces` pieces, moved by standard normal `latents`.
+
+    `mean_direction` takes the angular profile as the mean over showers, whose directions scatter; without it, the
+    profile about the single shower's own direction.
+    """
+    energy = primary.kinetic_energy
+    spread = shower.fluctuations(energy)
+    light = shower.equivalent_length(energy) * jnp.maximum(1 + spread.light * latents[0], 0.05)
+    tied = spread.correlation * latents[0] + jnp.sqrt(1 - spread.correlation**2) * latents[1]
+    stretch = jnp.exp(spread.scale * tied - 0.5 * spread.scale**2)
+    direction = turned(primary.direction, spread.direction * latents[2:])
+    nodes, shares = shower.emission_nodes(energy, pieces)
+    nodes = nodes * stretch
+    middles, lengths = 0.5 * (nodes[1:] + nodes[:-1]), jnp.diff(nodes)
+    fractions = jnp.cumsum(shares) - 0.5 * shares
+    profile = shower.angular_profile if mean_direction else shower.angular_profile_about_shower
+    centres, sigmas = shower.angular_basis()
+    zero = jnp.zeros_like(middles)
+    return BroadSource(
+        position=primary.vertex + middles[:, None] * direction,
+        direction=jnp.broadcast_to(direction, (pieces, 3)),
+        time=primary.time + (middles + shower.emission_lag(energy)) / SPEED_OF_LIGHT,
+        extent=lengths[:, None] * direction,
+        length=light * shares,
+        weights=jax.vmap(lambda fraction: profile(energy, fraction))(fractions),
+        centres=jnp.asarray(centres, energy.dtype),
+        sigmas=jnp.asarray(sigmas, energy.dtype),
+        spread=Spread(zero, zero, zero, zero),
+    )

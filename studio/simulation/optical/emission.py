@@ -1,0 +1,143 @@
+"""What a primary emits: its sources with the colours their light has, for the mean track, given latents, or a sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ...detector import Detector
+from ...event import Primary
+from . import electron
+from .muon import delta_fluctuation, kink_shapes, muon_sources, slow_down
+from .sources import BroadSource, ConeTrack, IsotropicSource
+from .spectrum import Colour, DistanceTable, Optics, Wavelengths, cherenkov_yield
+
+if TYPE_CHECKING:
+    from .simulator import OpticalSimulator
+
+MUONS = ("mu-", "mu+")
+
+# Photons of a point source per unit of its "kinetic energy", and the flat spectrum's range in nm.
+PHOTONS_PER_UNIT = 1000.0
+POINT_SPECTRUM = (300.0, 700.0)
+
+
+class Emission(eqx.Module):
+    """Sources, each with one `Colour` a sensor type, and the moments of the group index of the
+    light, one table a sensor type."""
+
+    sources: list[tuple[ConeTrack | BroadSource | IsotropicSource, tuple[Colour, ...]]]
+    delays: tuple[DistanceTable, ...]
+
+
+def latent_count(simulator: OpticalSimulator, event: Primary) -> int:
+    """Number of standard normal latents. Muon: kinks in two planes, range straggling, δ-ray light. Electron: light,
+    length and direction of the shower."""
+    if not simulator.process or event.particle == "point":
+        return 0
+    return 2 * simulator.kink_modes + 2 if event.particle in MUONS else electron.LATENTS
+
+
+def emission(
+    simulator: OpticalSimulator, detector: Detector, event: Primary, latents: Float[Array, " latents"] | None
+) -> Emission:
+    """What one primary emits on average, moved by `latents` where they are given."""
+    optics = _optics(simulator, detector)
+    if latents is None or latents.shape[0] == 0:
+        latents = jnp.zeros(max(latent_count(simulator, event), electron.LATENTS), event.kinetic_energy.dtype)
+    if event.particle == "point":
+        return _point(optics, event)
+    if event.particle in MUONS:
+        return _muon(simulator, detector, optics, event, latents)
+    return _electron(simulator, optics, event, latents, mean_direction=simulator.process)
+
+
+def sampled_emission(
+    simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray
+) -> Emission:
+    """What one primary emits in one event: its own kinks, range and δ rays where process fluctuations are on."""
+    optics = _optics(simulator, detector)
+    if event.particle == "point":
+        return _point(optics, event)
+    if not simulator.process:
+        return emission(simulator, detector, event, None)
+    dtype = event.kinetic_energy.dtype
+    if event.particle not in MUONS:
+        latents = jnp.clip(jax.random.normal(key, (electron.LATENTS,), dtype), -4, 4)
+        return _electron(simulator, optics, event, latents, mean_direction=False)
+    range_key, kink_key, delta_key = jax.random.split(key, 3)
+    straggling = jnp.clip(jax.random.normal(range_key, (), dtype), -4, 4)
+    way = slow_down(event, detector.volume, detector.medium, simulator.segments, straggling)
+    gathered = jnp.diff(way.scatter_0)
+    kinks = jnp.sqrt(gathered)[:, None] * jax.random.normal(kink_key, (simulator.segments, 2), dtype)
+    deviation = jnp.concatenate([jnp.zeros((1, 2), dtype), jnp.cumsum(kinks, axis=0)])
+    # A gamma variable of mean 1: δ-ray light is positive and skewed.
+    shape = 1 / delta_fluctuation(way) ** 2
+    delta_scale = jax.random.gamma(delta_key, shape, dtype=dtype) / shape
+    return _muon_light(simulator, optics, event, way, deviation, delta_scale, blur=False)
+
+
+def _optics(simulator: OpticalSimulator, detector: Detector) -> Optics:
+    wavelengths = Wavelengths.of(detector.sensors.types, simulator.wavelengths)
+    return Optics.of(detector.medium, wavelengths, detector.volume.longest_chord, simulator.degree)
+
+
+def _muon(
+    simulator: OpticalSimulator, detector: Detector, optics: Optics, event: Primary, latents: Array
+) -> Emission:
+    modes = simulator.kink_modes
+    if not simulator.process:
+        latents = jnp.zeros(2 * modes + 2, event.kinetic_energy.dtype)
+    kinks, straggling, delta = latents[: 2 * modes].reshape(modes, 2), latents[-2], latents[-1]
+    way = slow_down(event, detector.volume, detector.medium, simulator.segments, straggling)
+    deviation = kink_shapes(way, modes) @ kinks
+    delta_scale = 1 + delta_fluctuation(way) * delta
+    return _muon_light(simulator, optics, event, way, deviation, delta_scale, blur=simulator.process)
+
+
+def _muon_light(
+    simulator: OpticalSimulator, optics: Optics, event: Primary, way, deviation: Array, delta_scale, blur: bool
+) -> Emission:
+    cone, broad = muon_sources(
+        event, way, optics.medium, deviation, delta_scale, blur, max(1, simulator.segments // 8)
+    )
+    full = cherenkov_yield(jnp.ones((), cone.beta.dtype), optics.medium, optics.nodes)
+    # A floor keeps the colour of the last segment, where no wavelength emits any more, defined; it adds 1e-6 of light.
+    middles = cherenkov_yield(0.5 * (cone.beta[1:] + cone.beta[:-1]), optics.medium, optics.nodes) + 1e-6 * full
+    ends = cherenkov_yield(cone.beta, optics.medium, optics.nodes) + 1e-6 * full
+    at_middles, at_ends, plain = optics.colour(middles), optics.colour(ends), optics.colour(full)
+    colours = Colour(at_middles.log_light, at_ends.inverse_index)
+    sources = [(cone, _by_type(colours)), (broad, _by_type(plain))]
+    return Emission(sources, _by_type(optics.delay(full)))
+
+
+def _electron(
+    simulator: OpticalSimulator, optics: Optics, event: Primary, latents: Array, mean_direction: bool
+) -> Emission:
+    source = electron.shower_source(event, max(8, simulator.segments // 2), latents, mean_direction)
+    full = cherenkov_yield(jnp.ones((), source.length.dtype), optics.medium, optics.nodes)
+    return Emission([(source, _by_type(optics.colour(full)))], _by_type(optics.delay(full)))
+
+
+def _point(optics: Optics, event: Primary) -> Emission:
+    lowest, highest = POINT_SPECTRUM
+    spectrum = jnp.where((optics.nodes > lowest) & (optics.nodes < highest), 1 / (highest - lowest), 0.0)
+    source = IsotropicSource(
+        event.vertex[None], event.time[None], PHOTONS_PER_UNIT * event.kinetic_energy[None]
+    )
+    return Emission([(source, _by_type(optics.colour(spectrum)))], _by_type(optics.delay(spectrum)))
+
+
+def _by_type(tables):
+    """A module of distance tables with a leading axis of types, as one such module a type."""
+    every = jax.tree.leaves(tables, is_leaf=_is_table)
+    types = every[0].coefficients.shape[0]
+    return tuple(jax.tree.map(lambda table: table[i], tables, is_leaf=_is_table) for i in range(types))
+
+
+def _is_table(node: object) -> bool:
+    return isinstance(node, DistanceTable)

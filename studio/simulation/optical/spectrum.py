@@ -1,0 +1,143 @@
+"""Wavelengths: how much of the light of a source is left, and how it is coloured, after a distance.
+
+Light is integrated over wavelength once per call on a few distances; between them, smooth polynomials in the distance
+serve every pair of segment and sensor. Wavelengths are in nm, lengths in mm.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ...constants import FINE_STRUCTURE
+from ...detector import SensorType
+from ...medium import AbstractMedium
+from ...units import nm
+
+SHORTEST, LONGEST = 280.0, 700.0
+"""nm: range in which sensors detect light."""
+
+
+class Wavelengths(eqx.Module):
+    """Midpoint quadrature over wavelength: `nodes (k,)` in nm, `width` of a bin in nm, `efficiency (types, k)`."""
+
+    nodes: np.ndarray
+    width: float = eqx.field(static=True)
+    efficiency: np.ndarray
+
+    @classmethod
+    def of(cls, types: Sequence[SensorType], count: int) -> Wavelengths:
+        """`count` nodes between 280 and 700 nm with the detection efficiency of each sensor type."""
+        width = (LONGEST - SHORTEST) / count
+        nodes = SHORTEST + width * (np.arange(count) + 0.5)
+        return cls(nodes, width, np.stack([entry.detection_efficiency(nodes) for entry in types]))
+
+
+def cherenkov_yield(
+    beta: Float[Array, "..."], medium: AbstractMedium, wavelength: Float[Array, " k"]
+) -> Float[Array, "... k"]:
+    """Cherenkov photons per mm of path and nm of wavelength, 2πα/λ² (1 − 1/(β²n²)), 0 below threshold (PDG 2022, 34.45)."""
+    index = medium.refractive_index(wavelength)
+    sine_squared = 1 - 1 / (jnp.asarray(beta)[..., None] * index) ** 2
+    return 2 * math.pi * FINE_STRUCTURE * nm / (wavelength * nm) ** 2 * jnp.maximum(sine_squared, 0.0)
+
+
+class DistanceTable(eqx.Module):
+    """Functions of distance as polynomials on [0, `longest`]: `coefficients (..., degree + 1)`, highest power first."""
+
+    longest: Float[Array, ""]
+    coefficients: Float[Array, "*shape powers"]
+
+    @staticmethod
+    def nodes(longest: Float[Array, ""], degree: int) -> Float[Array, " nodes"]:
+        """Distances in mm at which the functions must be given: Chebyshev nodes."""
+        return longest * jnp.asarray(0.5 * (1 + _chebyshev(degree)), longest.dtype)
+
+    @classmethod
+    def fit(cls, longest: Float[Array, ""], values: Float[Array, "*shape nodes"]) -> DistanceTable:
+        """The polynomials through `values` at `nodes`, the node axis last."""
+        degree = values.shape[-1] - 1
+        inverse = np.linalg.inv(np.vander(_chebyshev(degree)))
+        return cls(longest, values @ jnp.asarray(inverse.T, values.dtype))
+
+    def __getitem__(self, index) -> DistanceTable:
+        """The functions at `index` of the leading axes."""
+        return DistanceTable(self.longest, self.coefficients[index])
+
+    def __call__(self, distance: Float[Array, "n *shape"]) -> Float[Array, "n *shape"]:
+        """Values at distances whose trailing axes match the table's own."""
+        x = 2 * distance / self.longest - 1
+        value = jnp.zeros_like(x) + self.coefficients[..., 0]
+        for power in range(1, self.coefficients.shape[-1]):
+            value = value * x + self.coefficients[..., power]
+        return value
+
+
+def _chebyshev(degree: int) -> np.ndarray:
+    return np.cos(math.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
+
+
+class Colour(eqx.Module):
+    """What a distance does to the detected Cherenkov spectrum of a source, per sensor type.
+
+    **Fields**: `log_light`, a `DistanceTable` with leading axes `(types, *pieces)`: log of the detected photons per
+    emitting unit and full solid angle, transmission included; `inverse_index` with axes `(types, *pieces, 2)`: mean and
+    variance of 1/n over the detected spectrum.
+    """
+
+    log_light: DistanceTable
+    inverse_index: DistanceTable
+
+
+class Optics(eqx.Module):
+    """A medium and sensor types prepared for sources: wavelength nodes, emission and transmission on distance nodes.
+
+    `transmitted (types, distances, k)` is transmission × efficiency × wavelength step; `longest` the longest distance
+    in mm that can occur.
+    """
+
+    nodes: Float[Array, " k"]
+    inverse_index: Float[Array, " k"]
+    group_index: Float[Array, " k"]
+    transmitted: Float[Array, "types distances k"]
+    longest: Float[Array, ""]
+    medium: AbstractMedium
+
+    @classmethod
+    def of(
+        cls, medium: AbstractMedium, wavelengths: Wavelengths, longest: Float[Array, ""], degree: int
+    ) -> Optics:
+        """Prepare `medium` for distances up to `longest`, functions of distance being polynomials of `degree`."""
+        nodes = jnp.asarray(wavelengths.nodes, longest.dtype)
+        distances = DistanceTable.nodes(longest, degree)
+        transmission = jnp.exp(-distances[:, None] * medium.extinction_coefficient(nodes))
+        efficiency = jnp.asarray(wavelengths.efficiency, longest.dtype) * wavelengths.width
+        transmitted = efficiency[:, None, :] * transmission
+        return cls(nodes, 1 / medium.refractive_index(nodes), medium.group_index(nodes), transmitted, longest, medium)
+
+    def colour(self, spectrum: Float[Array, "*pieces k"]) -> Colour:
+        """Tables for light of `spectrum` (photons per nm and unit)."""
+        total, mean, variance, _ = self._moments(spectrum, self.inverse_index)
+        index = jnp.stack([mean, jnp.maximum(variance, 1e-10)], axis=-2)
+        return Colour(DistanceTable.fit(self.longest, jnp.log(total)), DistanceTable.fit(self.longest, index))
+
+    def delay(self, spectrum: Float[Array, " k"]) -> DistanceTable:
+        """Mean, variance and third central moment of the group index of detected light, axes `(types, 3)`."""
+        moments = self._moments(spectrum, self.group_index)[1:]
+        return DistanceTable.fit(self.longest, jnp.stack(moments, axis=-2))
+
+    def _moments(self, spectrum: Array, quantity: Array) -> tuple[Array, Array, Array, Array]:
+        pieces = spectrum.shape[:-1]
+        types, distances, k = self.transmitted.shape
+        shaped = self.transmitted.reshape(types, *(1 for _ in pieces), distances, k)
+        detected = spectrum[..., None, :] * shaped
+        total = jnp.maximum(jnp.sum(detected, axis=-1), 1e-30)
+        share = detected / total[..., None]
+        mean = jnp.sum(share * quantity, axis=-1)
+        offset = quantity - mean[..., None]
+        return total, mean, jnp.sum(share * offset**2, axis=-1), jnp.sum(share * offset**3, axis=-1)

@@ -1,0 +1,39 @@
+"""Studies: an experiment file becomes an optimised design whose gain was measured. Names resolve on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import Experiment as Experiment
+    from .config import experiment_schema as experiment_schema
+    from .experiment_file import read_experiment as read_experiment
+    from .observer import AbstractObserver as AbstractObserver
+    from .physics import AbstractPhysics as AbstractPhysics
+    from .physics import Estimates as Estimates
+    from .study import Study as Study
+    from .study import StudySolution as StudySolution
+
+_HOMES = {
+    "AbstractObserver": "observer",
+    "AbstractPhysics": "physics",
+    "Estimates": "physics",
+    "Experiment": "config",
+    "Study": "study",
+    "StudySolution": "study",
+    "experiment_schema": "config",
+    "read_experiment": "experiment_file",
+}
+
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,228 @@
+"""From an experiment as text to the objects it speaks of: detector, events, free leaves, objective, constraints."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import paths
+from .._checks import InputError, StudioError, choice_remedy
+from ..design.constraints import AtMost, MinimumSpacing
+from ..design.objectives import AbstractObjective, MeanLog, PopulationObjective, WeightedSum
+from ..design.transforms import AbstractBound, Columnwise, Disc, Interval, Positive, Rowwise, Unbounded, UnitVector
+from ..design.transforms import Angle as AnyAngle
+from ..detector import Detector
+from ..event import Gun, Primary, half_extents
+from ..geometry import Box, Cylinder, Sphere
+from ..io.geometry import load_detector
+from ..units import m
+from .config import WANTED, Budget, DirectionAround, Experiment
+from .experiment_file import ExperimentFile
+from .physics import QUANTITIES, AbstractPhysics
+
+
+@dataclasses.dataclass(frozen=True)
+class Assembly:
+    """Everything a study works with.
+
+    - `baseline`: the detector of the geometry file.
+    - `groups`: the events a design is optimised for, stacked, one group a particle.
+    - `free`: bounds of the free leaves by path.
+    - `objective`, `constraints`: as `studio.design` takes them.
+    """
+
+    experiment: Experiment
+    baseline: Detector
+    physics: AbstractPhysics
+    groups: tuple[Primary, ...]
+    free: dict[str, AbstractBound]
+    objective: AbstractObjective
+    constraints: tuple[Any, ...]
+
+
+def assemble(file: ExperimentFile, physics: AbstractPhysics | None = None, *, seed: int | None = None) -> Assembly:
+    """Builds an experiment. `physics` stands in for the detector family's own where it is given.
+
+    **Raises** `InputError` naming the line of the experiment for a path that does not exist, a start outside its bound, a
+    spacing that does not fit, events that cannot be drawn.
+    """
+    experiment = file.experiment
+    baseline = load_detector(file.geometry)
+    chosen = seed if seed is not None else experiment.seed
+    free = {path: _bound(file, baseline, path) for path in experiment.free_paths}
+    physics = physics or physics_of(file, baseline)
+    groups = draw(file, baseline, jax.random.fold_in(jax.random.key(chosen), 0), experiment.events.count)
+    return Assembly(
+        experiment,
+        baseline,
+        physics,
+        groups,
+        free,
+        _objective(experiment, baseline, physics),
+        tuple(_constraint(term, baseline) for term in experiment.constraints),
+    )
+
+
+def physics_of(file: ExperimentFile, detector: Detector) -> AbstractPhysics:
+    """The simulation and inference of a detector's family, with the nuisances of the experiment."""
+    check_paths(file, detector, file.experiment.nuisances, "nuisance")
+    from .optical import OpticalPhysics
+
+    return OpticalPhysics(file.experiment.nuisances)
+
+
+def draw(file: ExperimentFile, detector: Detector, key: Any, count: int) -> tuple[Primary, ...]:
+    """`count` events as the experiment describes them, shared evenly among its particles."""
+    events = file.experiment.events
+    names = events.particles
+    groups = []
+    for index, name in enumerate(names):
+        share = count // len(names) + (index < count % len(names))
+        gun = _gun(file, detector, name)
+        try:
+            groups.append(gun.sample(jax.random.fold_in(key, index), share))
+        except StudioError as error:
+            raise file.document.error("events", str(error), remedy="lower the energy or allow exiting events") from None
+    return tuple(groups)
+
+
+def _gun(file: ExperimentFile, detector: Detector, particle: str) -> Gun:
+    events = file.experiment.events
+    direction, spread = events.direction, 0.0
+    if isinstance(direction, DirectionAround):
+        direction, spread = direction.around, direction.spread
+    return Gun(
+        particle,
+        detector.volume,
+        kinetic_energy=events.kinetic_energy,
+        vertex=events.vertex,
+        direction=direction,
+        spread=spread,
+        contained=events.contained,
+    )
+
+
+def check_paths(file: ExperimentFile, detector: Detector, names: Mapping[str, Any], section: str) -> None:
+    """**Raises** `InputError` with the line and the nearest path where one of the names is not a leaf of the detector."""
+    for name in names:
+        leaves = [path for path in paths.leaf_paths(detector) if path not in _FIXED_LEAVES]
+        if name not in leaves:
+            key = f"{section}.{name}" if isinstance(file.document.data.get(section), Mapping) else section
+            raise file.document.error(key, f"no such leaf of the detector: {name}", remedy=choice_remedy(name, leaves))
+
+
+_FIXED_LEAVES = ("sensors.patch", "sensors.kind")
+
+# ---- bounds ------------------------------------------------------------------------------------------------------------
+
+
+def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound:
+    check_paths(file, detector, {path: None}, "free")
+    between = file.experiment.free[path].between
+    value = np.asarray(paths.get(detector, path))
+    if between is None:
+        return natural_bound(detector, path)
+    low, high = between
+    key = f"free.{path}.between"
+    if path == "sensors.uv":
+        remedy = "write sensors.uv: {}; sensors stay on their patch by themselves"
+        raise file.document.error(key, "surface coordinates take no range", remedy=remedy)
+    if not low < high:
+        raise file.document.error(key, "the range is empty", value=[low, high], remedy="write [low, high]")
+    if value.min() < low or value.max() > high:
+        start = f"{value.min():g}" if value.size == 1 else f"{value.min():g} to {value.max():g}"
+        problem = f"the geometry starts outside: {start} (mm, ns, MeV)"
+        raise file.document.error(
+            key, problem, value=[low, high], remedy="widen the range or start from another geometry"
+        )
+    return Interval(low, high)
+
+
+def natural_bound(detector: Detector, path: str) -> AbstractBound:
+    """What a leaf may become where nothing is said: sensors stay on their patch with their whole face, sizes stay positive."""
+    if path == "sensors.uv":
+        return wall_bound(detector)
+    if path.startswith(("volume.", "medium.")) or path in ("sensors.radius", "sensors.efficiency"):
+        return Positive()
+    return Unbounded()
+
+
+def wall_bound(detector: Detector) -> AbstractBound:
+    """Surface coordinates that keep every face within the edges of its patch.
+
+    A sensor that stands nearer to an edge in the geometry, as on polygonal walls taken for a cylinder, may stay as near.
+    """
+    volume, uv = detector.volume, np.asarray(detector.sensors.uv)
+    patch = np.asarray(detector.sensors.patch)
+    radius = float(np.max(np.asarray(detector.sensors.radius)))
+    if isinstance(volume, Sphere):
+        return UnitVector()
+    if isinstance(volume, Cylinder):
+        barrel, caps = uv[patch == 0], uv[patch != 0]
+        height = _limit(1 - radius / (float(volume.height) / 2), np.abs(barrel[:, 1]))
+        disc = _limit(1 - radius / float(volume.radius), np.linalg.norm(caps, axis=-1))
+        return Rowwise((Columnwise(AnyAngle(), Interval(-height, height)), Disc(disc)), np.where(patch == 0, 0, 1))
+    if isinstance(volume, Box):
+        smallest = float(np.min(np.asarray(half_extents(volume))))
+        edge = _limit(1 - radius / smallest, np.abs(uv).ravel())
+        return Interval(-edge, edge)
+    raise InputError(f"no bounds for a {type(volume).__name__}", key="free.sensors.uv", remedy="free other leaves")
+
+
+def _limit(natural: float, present: np.ndarray) -> float:
+    # A whisker more than the outermost sensor of the geometry, so that the start itself is inside.
+    return max(natural, float(np.max(present, initial=0.0)) * (1 + 1e-6))
+
+
+# ---- objective and constraints -----------------------------------------------------------------------------------------
+
+
+class _Resolution(eqx.Module):
+    """σ of one event; events that fill the volume move with it when its size is free."""
+
+    physics: AbstractPhysics
+    extents: np.ndarray | None
+
+    def __call__(self, detector: Detector, event: Primary) -> jax.Array:
+        if self.extents is not None:
+            stretch = half_extents(detector.volume) / self.extents
+            event = eqx.tree_at(lambda primary: primary.vertex, event, event.vertex * stretch)
+        return self.physics.resolution(detector, event)
+
+
+def _objective(experiment: Experiment, baseline: Detector, physics: AbstractPhysics) -> AbstractObjective:
+    fills = experiment.events.vertex == "uniform" and any(path.startswith("volume.") for path in experiment.free_paths)
+    summary = _Resolution(physics, np.asarray(half_extents(baseline.volume)) if fills else None)
+    terms = [
+        PopulationObjective(
+            summary,
+            name=term.kind,
+            size=len(QUANTITIES),
+            columns=(QUANTITIES.index(WANTED[term.kind]),),
+            reducer=MeanLog(),
+        )
+        for term in experiment.objective
+    ]
+    return WeightedSum(terms, [term.weight for term in experiment.objective])
+
+
+def _constraint(term: Any, baseline: Detector) -> Any:
+    if isinstance(term, Budget):
+        limit = float(face_area(baseline)) if term.at_most == "baseline" else float(term.at_most)
+        return AtMost(face_area, limit, name="budget", unit="m2 of sensitive face")
+    return MinimumSpacing(_positions, term.at_least)
+
+
+def face_area(detector: Detector) -> jax.Array:
+    """What sensors cost: their sensitive area in m²."""
+    return jnp.pi * jnp.sum(detector.sensors.radius**2) / m**2
+
+
+def _positions(detector: Detector) -> jax.Array:
+    return detector.placed.positions

@@ -1,0 +1,48 @@
+"""What `studio check` says of a file: a geometry or an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..io.document import load_document
+from ..io.geometry import check_geometry, read_geometry
+from .experiment_file import read_experiment
+
+
+def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """A report of a geometry or an experiment, fit for JSON; `before_physics` is called before anything imports jax.
+
+    A file with the key `geometry` or `events` is an experiment, any other a geometry. **Raises** `InputError` naming file,
+    line, key, value and remedy.
+    """
+    data = load_document(path).data
+    if "geometry" in data or "events" in data:
+        return {"kind": "experiment", **_experiment(path, before_physics)}
+    read_geometry(path)
+    before_physics()
+    return {"kind": "geometry", **check_geometry(path)}
+
+
+def _experiment(path: Path, before_physics: Callable[[], None]) -> dict[str, Any]:
+    file = read_experiment(path)
+    before_physics()
+    from ..design import DesignSpace, audit
+    from .assembly import assemble
+
+    assembly = assemble(file)
+    experiment = file.experiment
+    space = DesignSpace.of(assembly.baseline, assembly.free)
+    rows = audit(assembly.baseline, assembly.constraints, space).as_dicts()
+    return {
+        "file": str(path),
+        "geometry": check_geometry(file.geometry),
+        "free": {name: bound.describe() for name, bound in assembly.free.items()},
+        "free_numbers": space.size,
+        "events": {group.particle: group.count for group in assembly.groups},
+        "steps": experiment.optimiser.steps,
+        "events_a_step": experiment.batch,
+        "validation_events": experiment.validation.events,
+        "baseline_constraints": rows,
+    }

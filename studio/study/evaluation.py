@@ -1,0 +1,72 @@
+"""`evaluate(tree, step)` for the optimiser: the objective over a step's events, computed by a runner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..design.evaluation import Evaluation
+from ..event import Primary
+from .objective_shards import PopulationResult, ShardedObjective
+
+
+class BoundEvaluation:
+    """The objective of a study bound to a runner.
+
+    **Arguments**: `groups`: the study's events, one group a particle; `batch`: events a step. A batch walks through the events in
+    an order that is shuffled anew each time they are through, so that every event counts equally often; it follows from
+    the seed and the step alone, and a resumed study sees the same. Step 0, with which designs are compared, sees all events.
+    """
+
+    def __init__(self, objective: ShardedObjective, groups: Sequence[Primary], *, batch: int, seed: int):
+        self.objective = objective
+        self.groups = tuple(groups)
+        self.batch = batch
+        self.seed = seed
+
+    @property
+    def count(self) -> int:
+        """Number of events of the study."""
+        return sum(group.count for group in self.groups)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether every step sees all events."""
+        return self.batch == self.count
+
+    def probe(self) -> BoundEvaluation:
+        """The objective over the first events alone, one piece of work a particle: what a gradient check needs."""
+        few = tuple(jax.tree.map(lambda leaf: leaf[: self.objective.shard], group) for group in self.groups)
+        return BoundEvaluation(self.objective, few, batch=sum(group.count for group in few), seed=self.seed)
+
+    def __call__(self, tree: Any, step: int) -> Evaluation:
+        result = self.objective.value_and_gradient(tree, self.events_at(step))
+        return Evaluation(np.asarray(result.value), result.gradient, result.terms)
+
+    def value(self, tree: Any, step: int) -> float:
+        """The objective alone, over the same events as the step's gradient."""
+        return self.objective.value(tree, self.events_at(step)).value
+
+    def whole(self, tree: Any) -> PopulationResult:
+        """The objective over all events of the study."""
+        return self.objective.value(tree, self.groups)
+
+    def events_at(self, step: int) -> tuple[Primary, ...]:
+        """The events of a step, one group a particle."""
+        if self.deterministic or step == 0:
+            return self.groups
+        return tuple(self._taken(index, group, step) for index, group in enumerate(self.groups))
+
+    def _taken(self, index: int, group: Primary, step: int) -> Primary:
+        count = group.count
+        share = max(1, round(self.batch * count / self.count))
+        positions = step * share + np.arange(share)
+        orders = {epoch: self._order(index, epoch, count) for epoch in np.unique(positions // count)}
+        chosen = np.array([orders[position // count][position % count] for position in positions])
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], group)
+
+    def _order(self, index: int, epoch: int, count: int) -> np.ndarray:
+        return np.random.default_rng([self.seed, index, int(epoch)]).permutation(count)

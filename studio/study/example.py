@@ -1,0 +1,72 @@
+"""The commented example that `studio new` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .._checks import InputError
+from ..io.atomic import replace_file
+from .experiment_file import parse_experiment
+
+EXAMPLE = """\
+# An experiment: which design is optimised, for which events, and how the gain is measured.
+# Check it with `studio check`, run it with `studio optimise`. Quantities carry units; unknown keys are refused.
+
+# The baseline: the name of a geometry that ships with the studio, or the path of a geometry file (relative to this one).
+geometry: {geometry}
+
+# The events a design is judged by.
+events:
+  kind: gun
+  particle: mu-                       # mu-, mu+, e-, e+, point, or a list of several
+  kinetic_energy: [200 MeV, 1 GeV]    # drawn evenly between the two; or one value
+  vertex: uniform                     # uniform in the volume, centre, or a point such as [0 m, 0 m, 1 m]
+  direction: beam                     # beam (+x), isotropic, a vector such as [0, 0, 1],
+                                      # or spread around one: {{around: beam, spread: 20 deg}}
+  contained: true                     # only events that end inside the volume
+  count: 64                           # how many events the design is optimised for
+
+# What may change, by path. `studio check` lists what a path may become.
+free:
+  sensors.uv: {{}}                      # positions of the sensors on the wall
+  # volume.radius: {{between: [3 m, 4 m]}}
+
+# What is made small: the mean over events of the log of the resolution that the recorded light allows (Cramér-Rao bound).
+objective:
+  - {{kind: vertex_resolution, weight: 1.0}}
+  - {{kind: direction_resolution, weight: 1.0}}
+  - {{kind: energy_resolution, weight: 1.0}}
+
+# What is not known exactly, with its relative uncertainty.
+nuisance:
+  medium.absorption_length: {{prior: 10 %}}
+  sensors.efficiency: {{prior: 5 %}}
+
+# What a design must keep to; measured again after the fact.
+constraints:
+  - {{kind: budget, at_most: baseline}}             # area of sensitive face
+  - {{kind: minimum_spacing, at_least: 0.55 m}}     # between sensor centres
+
+# How the design is moved.
+optimiser:
+  kind: adam
+  learning_rate: 0.01                 # in natural units: 1 is a radian, half a range, a factor e
+  steps: 100
+  # batch: 32                         # events a step; all of them where it is left out
+
+# The judge: fresh events, sampled with all their fluctuations and reconstructed for the baseline and for the optimum.
+validation:
+  events: 400
+  reconstruct: true
+
+seed: 1
+"""
+
+
+def write_example(path: Path, geometry: str) -> None:
+    """Writes the example to a new file. **Raises** `InputError` where it exists or cannot be written, or the geometry is bad."""
+    text = EXAMPLE.format(geometry=geometry)
+    parse_experiment(text, str(path))
+    if path.exists():
+        raise InputError("exists already", file=path, remedy="name another file; nothing was overwritten")
+    replace_file(path, lambda aside: aside.write_text(text, encoding="utf-8"))

@@ -1,0 +1,57 @@
+"""Optical detectors as studies use them: the optical simulator, Fisher information, the reconstructor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..detector import Detector
+from ..event import Primary, Readout
+from ..inference import fisher_information
+from ..simulation import OpticalSimulator
+from .physics import AbstractPhysics, Estimates
+
+
+class OpticalPhysics(AbstractPhysics):
+    """The optical simulator with its inference.
+
+    **Arguments**: `nuisance`: paths of uncertain detector leaves with the relative σ of their priors, None without prior;
+    `simulator`: by default `OpticalSimulator()`.
+    """
+
+    nuisance: tuple[tuple[str, float | None], ...] = eqx.field(static=True)
+    simulator: OpticalSimulator
+
+    def __init__(self, nuisance: Mapping[str, float | None] | None = None, simulator: OpticalSimulator | None = None):
+        self.nuisance = tuple((nuisance or {}).items())
+        self.simulator = OpticalSimulator() if simulator is None else simulator
+
+    def resolution(self, detector: Detector, event: Primary) -> Float[Array, "3"]:
+        """√ of the trace of the vertex block (mm) and of the direction block (rad), and σ of the energy over the energy.
+
+        A point source has no direction; it counts as known to one radian.
+        """
+        with_direction = event.particle != "point"
+        wanted = ("vertex", "direction", "kinetic_energy") if with_direction else ("vertex", "kinetic_energy")
+        information = fisher_information(self.simulator, detector, event, wanted, dict(self.nuisance))
+        variances = jnp.diag(information.covariance())
+        direction = jnp.sqrt(jnp.sum(variances[3:5])) if with_direction else jnp.ones_like(variances[0])
+        energy = jnp.sqrt(variances[-1]) / event.kinetic_energy
+        return jnp.stack([jnp.sqrt(jnp.sum(variances[:3])), direction, energy])
+
+    def sample(self, detector: Detector, event: Primary, key: PRNGKeyArray) -> Readout:
+        return self.simulator.sample(detector, event, key)
+
+    def reconstruct(self, detector: Detector, particle: str, readouts: Readout) -> Estimates:
+        from ..inference import reconstruct
+
+        found: Any = reconstruct(self.simulator, detector, readouts, particle=particle)
+        primary, ok = found.primary, found.ok
+        vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
+        return Estimates(vertex, direction, energy, ~np.asarray(ok))

@@ -1,0 +1,41 @@
+"""What a study needs of a detector family: the resolution the information promises, sampled events, their reconstruction."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+QUANTITIES = ("vertex", "direction", "kinetic_energy")
+"""What a resolution is given for, in this order: mm, rad, relative to the kinetic energy."""
+
+
+class Estimates(eqx.Module):
+    """Reconstructed events.
+
+    **Fields**: `vertex (events, 3)` in mm, `direction (events, 3)`, `kinetic_energy (events,)` in MeV, `failed (events,)`.
+    """
+
+    vertex: Float[np.ndarray, "events 3"]
+    direction: Float[np.ndarray, "events 3"]
+    kinetic_energy: Float[np.ndarray, " events"]
+    failed: Bool[np.ndarray, " events"]
+
+
+class AbstractPhysics(eqx.Module):
+    """A simulator with its inference, as studies use them. Picklable: workers get a copy."""
+
+    @abc.abstractmethod
+    def resolution(self, detector: Any, event: Any) -> Float[Array, "3"]:
+        """σ of the quantities of one event by the Cramér–Rao bound, nuisances and process noise included; differentiable."""
+
+    @abc.abstractmethod
+    def sample(self, detector: Any, event: Any, key: PRNGKeyArray) -> Any:
+        """One event as recorded."""
+
+    @abc.abstractmethod
+    def reconstruct(self, detector: Any, particle: str, readouts: Any) -> Estimates:
+        """Stacked readouts of events of one particle, reconstructed without the truth."""

@@ -1,0 +1,79 @@
+"""What a study leaves behind beside its ledger: history as a table, figures, the experiment as it was run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from ..detector import Detector
+from ..io.atomic import replace_file
+from .assembly import Assembly
+from .observer import AbstractObserver
+
+
+def plain(value: Any) -> Any:
+    """Arrays, modules, dataclasses and enumerations as what JSON holds; numbers that are not finite as text."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, eqx.Enumeration | type(None)):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(np.asarray(value).tolist())
+    return str(value)
+
+
+def write_history_table(lines: Sequence[Mapping[str, Any]], directory: Path) -> None:
+    """`history.parquet`: one row a step, nested numbers as columns such as `terms.vertex_resolution`."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [_columns(line) for line in lines]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    replace_file(directory / "history.parquet", lambda aside: parquet.write_table(table, aside))
+
+
+def _columns(line: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for key, value in line.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            columns |= _columns(value, f"{name}.")
+        elif isinstance(value, str) and value in ("nan", "inf", "-inf"):
+            columns[name] = float(value)
+        else:
+            columns[name] = value
+    return columns
+
+
+def write_figures(
+    assembly: Assembly,
+    design: Detector,
+    history: Sequence[Mapping[str, Any]],
+    directory: Path,
+    observer: AbstractObserver,
+) -> None:
+    """`figures/`: layout before and after, and history. A picture that fails is noted and stops nothing."""
+    folder = directory / "figures"
+    try:
+        folder.mkdir(exist_ok=True)
+        from ..rendering import figures
+
+        figures.layout_before_after(assembly.baseline, design, folder / "layout.png")
+        figures.history_plot(history, folder / "history.png")
+    except Exception as error:  # a study is not lost for a picture
+        observer.note(f"figures were not made: {error}")

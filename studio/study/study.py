@@ -1,0 +1,365 @@
+"""A study from beginning to end: check the gradient, optimise, validate, report; resumable at any moment."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import paths
+from .._checks import StudioError
+from ..design import Optimisation, audit
+from ..detector import Detector
+from ..execution import AbstractRunner, LocalRunner
+from ..io.geometry import load_detector, save_detector
+from ..tracking import AbstractTracker, NoTracker
+from .assembly import Assembly, assemble, draw
+from .evaluation import BoundEvaluation
+from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
+from .ledger import HISTORY, RESULT, VALIDATION, Ledger
+from .objective_shards import ShardedObjective
+from .observer import AbstractObserver, Silent
+from .physics import AbstractPhysics
+from .report import plain, write_figures, write_history_table
+from .validation import piece_count, report, validate, validation_key
+
+DESIGN, GRADIENT_CHECK = "design.yaml", "gradient_check.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class StudySolution:
+    """What a study found.
+
+    **Fields**: `detector`: the best feasible design; `baseline`: where it started; `history`: one mapping a step; `audit`: the
+    constraints of `detector` measured afterwards; `gradient_check`: the report of the Taylor test, None where it was skipped;
+    `validation`: the measured gain (the section of `result.json`); `result`: all of `result.json`; `directory`.
+    """
+
+    detector: Detector
+    baseline: Detector
+    history: list[dict[str, Any]]
+    audit: list[dict[str, Any]]
+    gradient_check: dict[str, Any] | None
+    validation: dict[str, Any]
+    result: dict[str, Any]
+    directory: Path
+
+
+class Study:
+    """An experiment that can be run in a directory, and taken up again there.
+
+    `Study.from_file(path)` reads an experiment file, `Study.in_directory(directory)` one that was begun before. `physics`
+    stands in for the detector family's own simulation and inference where it is given.
+    """
+
+    def __init__(self, file: ExperimentFile, physics: AbstractPhysics | None = None):
+        self.file = file
+        self.physics = physics
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        changes: Mapping[str, Any] | None = None,
+        physics: AbstractPhysics | None = None,
+    ) -> Study:
+        """The study an experiment file describes, with other values at the dotted keys of `changes`.
+
+        **Raises** `InputError` naming file, line, key, value and remedy.
+        """
+        return cls(read_experiment(path).with_values(changes or {}), physics)
+
+    @classmethod
+    def in_directory(cls, directory: str | os.PathLike[str], *, physics: AbstractPhysics | None = None) -> Study:
+        """The study that was begun in a directory. **Raises** `InputError` where there is none."""
+        return cls(read_begun(directory), physics)
+
+    def run(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        runner: AbstractRunner | None = None,
+        tracker: AbstractTracker | None = None,
+        observer: AbstractObserver | None = None,
+        check_gradient: bool = True,
+    ) -> StudySolution:
+        """Runs the study in a new directory, to the end.
+
+        **Raises** `InputError` where the directory holds a study already or cannot be written, `StudioError` where the gradient
+        check fails or the work does.
+        """
+        with Ledger(Path(directory)) as ledger:
+            self._begin(ledger, check_gradient)
+            return Study.in_directory(directory, physics=self.physics)._continue(ledger, runner, tracker, observer)
+
+    def resume(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        runner: AbstractRunner | None = None,
+        tracker: AbstractTracker | None = None,
+        observer: AbstractObserver | None = None,
+    ) -> StudySolution:
+        """Takes the study of a directory up where it stopped; every number comes out as if it had never stopped."""
+        with Ledger(Path(directory)) as ledger:
+            return self._continue(ledger, runner, tracker, observer)
+
+    # ---- stages --------------------------------------------------------------------------------------------------------
+
+    def _begin(self, ledger: Ledger, check_gradient: bool) -> None:
+        """Everything the study depends on goes into its directory first, in one file, so that it needs nothing else."""
+        with tempfile.TemporaryDirectory() as folder:
+            aside = Path(folder) / BASELINE
+            save_detector(load_detector(self.file.geometry), aside)
+            baseline = aside.read_text(encoding="utf-8")
+        ledger.begin(
+            {
+                "format": 1,
+                "source": self.file.document.file,
+                "check_gradient": check_gradient,
+                **environment(),
+                "experiment": dict(self.file.document.data) | {"geometry": BASELINE},
+                "baseline": baseline,
+            }
+        )
+
+    def _continue(
+        self,
+        ledger: Ledger,
+        runner: AbstractRunner | None,
+        tracker: AbstractTracker | None,
+        observer: AbstractObserver | None,
+    ) -> StudySolution:
+        watching = observer or Silent()
+        own = runner is None
+        working = LocalRunner() if runner is None else runner
+        try:
+            stages = _Stages(self.file, assemble(self.file, self.physics), ledger, working, watching)
+            return stages.run(_Tracked(tracker or NoTracker(), watching))
+        finally:
+            if own:
+                working.close()
+
+
+class _Stages:
+    """The stages of one run; what they leave behind is in the ledger."""
+
+    def __init__(
+        self,
+        file: ExperimentFile,
+        assembly: Assembly,
+        ledger: Ledger,
+        runner: AbstractRunner,
+        observer: AbstractObserver,
+    ):
+        self.file, self.assembly, self.ledger, self.runner, self.observer = file, assembly, ledger, runner, observer
+        experiment = assembly.experiment
+        self.objective = ShardedObjective(
+            assembly.objective, assembly.baseline, experiment.free_paths, runner, shard=experiment.optimiser.shard
+        )
+        self.evaluate = BoundEvaluation(self.objective, assembly.groups, batch=experiment.batch, seed=experiment.seed)
+        self.optimisation = self._optimisation(self.evaluate, assembly.constraints)
+
+    def _optimisation(self, evaluate: BoundEvaluation, constraints: tuple[Any, ...]) -> Optimisation:
+        experiment = self.assembly.experiment
+        return Optimisation(
+            self.assembly.baseline,
+            self.assembly.free,
+            constraints=constraints,
+            optimiser=experiment.optimiser.description,
+            steps=experiment.optimiser.steps,
+            starts=experiment.optimiser.starts,
+            seed=experiment.seed,
+            evaluate=evaluate,
+            value=evaluate.value,
+            deterministic=evaluate.deterministic,
+        )
+
+    def run(self, tracker: _Tracked) -> StudySolution:
+        tracker.call("start", self.ledger.directory, _flat(self.file.document.data))
+        check = self.gradient_check()
+        solution = self.optimise(tracker)
+        history = self.ledger.lines(HISTORY)
+        write_history_table(history, self.ledger.directory)
+        if solution.tree is None:
+            self.ledger.write_json(RESULT, self.result(solution, None, check, {"events": 0}))
+            raise StudioError(f"no feasible design was found: {solution.status.reason}")
+        save_detector(solution.tree, self.ledger.directory / DESIGN)
+        # Read back, so that what is judged is what the file says.
+        design = load_detector(self.ledger.directory / DESIGN)
+        validation = self.validate(design)
+        result = self.result(solution, design, check, validation)
+        write_figures(self.assembly, design, history, self.ledger.directory, self.observer)
+        self.ledger.write_json(RESULT, result)
+        tracker.call("finish", result, sorted(path for path in self.ledger.directory.rglob("*") if path.is_file()))
+        baseline, rows = self.assembly.baseline, result["constraints"]
+        return StudySolution(design, baseline, history, rows, check, validation, result, self.ledger.directory)
+
+    def gradient_check(self) -> dict[str, Any] | None:
+        """The Taylor test, once a study. **Raises** `StudioError` where the gradient is wrong."""
+        if not self.ledger.study()["check_gradient"]:
+            return None
+        if (self.ledger.directory / GRADIENT_CHECK).exists():
+            outcome = self.ledger.read_json(GRADIENT_CHECK)
+            if not outcome["passed"]:
+                raise StudioError(outcome["message"])
+            return outcome
+        self.observer.stage("gradient check", 1, 0)
+        with self._timed("gradient check"):
+            check = self._optimisation(self.evaluate.probe(), ()).check_gradient()
+        outcome = plain(check.as_dict())
+        self.ledger.write_json(GRADIENT_CHECK, outcome)
+        self.observer.advance({})
+        check.require()
+        return outcome
+
+    def optimise(self, tracker: _Tracked) -> Any:
+        """All steps that the ledger does not hold yet."""
+        optimiser = self.assembly.experiment.optimiser
+        state = self.optimisation.initial()
+        loaded = self.ledger.load(state)
+        if loaded is None:
+            self._step_done(state, self.optimisation.record(state))
+        else:
+            state = loaded
+        tracker.call("record", self.ledger.lines(HISTORY))
+        self.observer.stage("optimise", optimiser.steps * optimiser.starts, int(state.step))
+        while not self.optimisation.done(state):
+            with self._timed("step", step=int(state.step) + 1):
+                state, record = self.optimisation.step(state)
+                line = self._step_done(state, record)
+            tracker.call("record", [line])
+            self.observer.advance(line)
+        return self.optimisation.finish(state)
+
+    def _step_done(self, state: Any, record: Any) -> dict[str, Any]:
+        """The step counts from here: its line first, then the checkpoint that says how long the history is."""
+        line = plain(record.as_dict()) | {"compilations": self.objective.compilations}
+        self.ledger.save(state, self.ledger.append(HISTORY, line))
+        return line
+
+    def validate(self, design: Detector) -> dict[str, Any]:
+        """Fresh events for baseline and optimum; pieces that the ledger holds are not computed again."""
+        experiment = self.assembly.experiment
+        count = experiment.validation.events
+        if count == 0:
+            return {"events": 0}
+        groups = draw(self.file, self.assembly.baseline, validation_key(experiment.seed), count)
+        designs = {"baseline": self.assembly.baseline, "optimum": design}
+        self.ledger.truncate(VALIDATION)
+        done = self.ledger.lines(VALIDATION)
+        shard = experiment.validation.shard
+        self.observer.stage("validate", piece_count(len(designs), groups, shard), len(done))
+
+        def record(line: Mapping[str, Any]) -> None:
+            self.ledger.append(VALIDATION, line)
+            self.observer.advance({})
+
+        with self._timed("validate"):
+            lines = validate(
+                self.assembly.physics,
+                designs,
+                groups,
+                self.runner,
+                seed=experiment.seed,
+                shard=shard,
+                reconstruct=experiment.validation.reconstruct,
+                done=done,
+                record=record,
+            )
+        return report(lines, tuple(designs), seed=experiment.seed)
+
+    def result(
+        self, solution: Any, design: Detector | None, check: dict[str, Any] | None, validation: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Everything of `result.json`; no clock, so that a resumed study writes the same bytes."""
+        experiment = self.assembly.experiment
+        measured = {"baseline": self.assembly.baseline} | ({} if design is None else {"optimum": design})
+        objectives = {name: self.evaluate.whole(detector) for name, detector in measured.items()}
+        audited = (
+            solution.audit if design is None else audit(design, self.assembly.constraints, self.optimisation.space)
+        )
+        lines = self.ledger.lines(HISTORY)
+        return {
+            "format": 1,
+            "status": solution.status.name,
+            "reason": solution.status.reason,
+            "feasible": design is not None and audited.feasible,
+            "objective": {name: {"value": found.value, "terms": found.terms} for name, found in objectives.items()},
+            "best_step": solution.best_step,
+            "free": {path: list(np.shape(paths.get(self.assembly.baseline, path))) for path in experiment.free_paths},
+            "constraints": plain(audited.as_dicts()),
+            "gradient_check": check,
+            "validation": validation,
+            "counts": {
+                "steps": int(lines[-1]["step"]),
+                "evaluations": solution.evaluations,
+                "compilations": max(line["compilations"] for line in lines),
+                "study_events": experiment.events.count,
+                "validation_events": 2 * validation["events"],
+            },
+            "seed": experiment.seed,
+            "versions": {key: value for key, value in self.ledger.study().items() if key in environment()},
+        }
+
+    def _timed(self, what: str, **details: Any) -> _Timed:
+        return _Timed(self.ledger, what, details)
+
+
+class _Timed:
+    def __init__(self, ledger: Ledger, what: str, details: Mapping[str, Any]):
+        self.ledger, self.what, self.details = ledger, what, details
+
+    def __enter__(self) -> None:
+        self.start = time.perf_counter()
+
+    def __exit__(self, *_: Any) -> None:
+        self.ledger.note_time(self.what, time.perf_counter() - self.start, **self.details)
+
+
+class _Tracked:
+    """A tracker whose failures are noted once and stop nothing."""
+
+    def __init__(self, tracker: AbstractTracker, observer: AbstractObserver):
+        self.tracker, self.observer, self.lost = tracker, observer, False
+
+    def call(self, method: str, *arguments: Any) -> None:
+        function: Callable[..., None] = getattr(self.tracker, method)
+        try:
+            function(*arguments)
+        except Exception as error:  # whatever a tracker raises, the ledger holds the truth
+            if not self.lost:
+                self.observer.note(f"tracking failed and goes on without: {error}")
+            self.lost = True
+
+
+def environment() -> dict[str, str]:
+    """Versions that a result depends on."""
+    names = ("detector-studio", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return {"python": platform.python_version(), "machine": platform.machine(), "platform": sys.platform, **found}
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings and lists as one mapping from dotted paths to values."""
+    items = node.items() if isinstance(node, Mapping) else enumerate(node)
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        path = f"{prefix}.{key}" if prefix else str(key)
+        flat |= _flat(value, path) if isinstance(value, Mapping | list) else {path: value}
+    return flat

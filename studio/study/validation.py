@@ -1,0 +1,178 @@
+"""The judge: fresh events, sampled and reconstructed for the baseline and for the optimum.
+
+Both designs see the same primaries with the same random keys, so that a particle's own fluctuations are shared and the paired
+comparison is as sharp as it can be. Events come from a stream of the study's seed that the optimisation never sees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..event import Primary
+from ..execution import AbstractRunner
+from .metrics import UNITS, Errors, failure_fraction, gains, predicted_gains, resolutions
+from .objective_shards import split_events
+from .physics import AbstractPhysics
+from .power import power_table
+
+DESIGNS = ("baseline", "optimum")
+_STREAM = 0x5EED  # folded into the study's key for validation; optimisation folds in 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+    """Events of one particle for one design, with the indices that their random keys derive from."""
+
+    design: str
+    number: int
+    detector: Any
+    events: Primary
+    indices: np.ndarray
+    kept: int
+
+
+class ValidationShard:
+    """Simulates and reconstructs one piece: `piece -> one line of the validation ledger`."""
+
+    def __init__(self, physics: AbstractPhysics, seed: int, reconstruct: bool):
+        self.physics, self.seed, self.reconstruct = physics, seed, reconstruct
+        self._first = threading.Lock()
+        self.sample = jax.jit(self._sampled)
+        self._resolution = jax.jit(self._resolved)
+
+    def __call__(self, piece: Piece) -> dict[str, Any]:
+        with self._first:  # programs compile once, not once a lane
+            sigma = np.asarray(self._resolution(piece.detector, piece.events), np.float64)
+            readouts = self.sample(piece.detector, piece.events, piece.indices) if self.reconstruct else None
+        line: dict[str, Any] = {"design": piece.design, "piece": piece.number, "crlb": sigma[: piece.kept].tolist()}
+        if readouts is not None:
+            estimates = self.physics.reconstruct(piece.detector, piece.events.particle, readouts)
+            errors = event_errors(piece.events, estimates)
+            line |= {name: getattr(errors, name)[: piece.kept].tolist() for name in ("vertex", "direction", "energy")}
+            line["failed"] = errors.failed[: piece.kept].tolist()
+        return line
+
+    def _sampled(self, detector: Any, events: Primary, indices: Any) -> Any:
+        root = jax.random.fold_in(jax.random.key(self.seed), _STREAM + 1)
+        keys = jax.vmap(lambda index: jax.random.fold_in(root, index))(indices)
+        return jax.lax.map(lambda row: self.physics.sample(detector, *row), (events, keys))
+
+    def _resolved(self, detector: Any, events: Primary) -> Any:
+        return jax.lax.map(lambda event: self.physics.resolution(detector, event), events)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"physics": self.physics, "seed": self.seed, "reconstruct": self.reconstruct}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
+
+
+def event_errors(truth: Primary, estimates: Any) -> Errors:
+    """Reconstructed minus true: distance in mm, angle in rad, relative energy."""
+    vertex = np.linalg.norm(np.asarray(estimates.vertex) - np.asarray(truth.vertex), axis=-1)
+    estimated, true = np.asarray(estimates.direction), np.asarray(truth.direction)
+    # arctan2 keeps its precision at small angles, where arccos of a product near one has none.
+    angle = np.arctan2(np.linalg.norm(np.cross(estimated, true), axis=-1), np.sum(estimated * true, axis=-1))
+    energy = np.asarray(estimates.kinetic_energy) / np.asarray(truth.kinetic_energy) - 1
+    values = [np.asarray(value, np.float64) for value in (vertex, angle, energy)]
+    broken = ~np.all([np.isfinite(value) for value in values], axis=0)
+    # An estimate that is no number counts as failed, and as far off as could be.
+    vertex, angle, energy = (np.where(broken, worst, v) for v, worst in zip(values, (1e5, np.pi, 10.0), strict=True))
+    return Errors(vertex, angle, energy, np.asarray(estimates.failed, bool) | broken)
+
+
+def validation_key(seed: int) -> Any:
+    """The random key that validation events are drawn with."""
+    return jax.random.fold_in(jax.random.key(seed), _STREAM)
+
+
+def validate(
+    physics: AbstractPhysics,
+    designs: Mapping[str, Any],
+    groups: Sequence[Primary],
+    runner: AbstractRunner,
+    *,
+    seed: int,
+    shard: int,
+    reconstruct: bool,
+    done: Sequence[Mapping[str, Any]] = (),
+    record: Callable[[Mapping[str, Any]], None] = lambda line: None,
+) -> list[Mapping[str, Any]]:
+    """Simulates and reconstructs all events of `groups` for every design, in pieces of `shard` events.
+
+    `done`: lines of pieces that an interrupted run already finished; they are not computed again. `record` is called with
+    every new line, in order. Returns all lines in order.
+    """
+    pieces = list(_pieces(designs, groups, shard))
+    lines: list[Mapping[str, Any]] = list(done[: len(pieces)])
+    for line in runner.stream(ValidationShard(physics, seed, reconstruct), pieces[len(lines) :]):
+        record(line)
+        lines.append(line)
+    return lines
+
+
+def piece_count(designs: int, groups: Sequence[Primary], shard: int) -> int:
+    """Number of pieces that `validate` works through."""
+    return designs * sum(-(-group.count // shard) for group in groups)
+
+
+def _pieces(designs: Mapping[str, Any], groups: Sequence[Primary], shard: int) -> Iterator[Piece]:
+    number = 0
+    for name, detector in designs.items():
+        first = 0
+        for group in groups:
+            for start, (events, weights) in enumerate(split_events(group, shard)):
+                indices = first + start * shard + np.arange(shard)
+                yield Piece(name, number, detector, events, indices, int(np.count_nonzero(weights)))
+                number += 1
+            first += group.count
+
+
+def errors_of(lines: Sequence[Mapping[str, Any]], design: str) -> Errors:
+    """The errors of all events of one design from the lines of the ledger."""
+    columns = {
+        name: np.concatenate([np.asarray(line[name]) for line in lines if line["design"] == design])
+        for name in ("vertex", "direction", "energy", "failed")
+    }
+    return Errors(**columns)
+
+
+def crlb_of(lines: Sequence[Mapping[str, Any]], design: str) -> np.ndarray:
+    """σ `(events, 3)` by the Cramér–Rao bound of all events of one design from the lines of the ledger."""
+    return np.concatenate([np.asarray(line["crlb"]).reshape(-1, 3) for line in lines if line["design"] == design])
+
+
+def report(lines: Sequence[Mapping[str, Any]], designs: Sequence[str], *, seed: int) -> dict[str, Any]:
+    """The validation section of the result file: metrics with intervals, gains against the first design, predictions."""
+    sigma = {design: crlb_of(lines, design) for design in designs}
+    first, *others = designs
+    names = ("vertex", "direction", "energy")
+    result: dict[str, Any] = {
+        "events": len(sigma[first]),
+        "units": UNITS,
+        "crlb": {
+            d: {n: float(np.exp(np.mean(np.log(s[:, i])))) for i, n in enumerate(names)} for d, s in sigma.items()
+        },
+        "predicted_gain": {
+            d: {n: g.as_dict() for n, g in predicted_gains(sigma[first], sigma[d], names).items()} for d in others
+        },
+    }
+    if not all("vertex" in line for line in lines):
+        return result
+    errors = {design: errors_of(lines, design) for design in designs}
+    result["measured"] = {
+        d: {n: m.as_dict() for n, m in resolutions(e, seed=seed).items()}
+        | {"failed": failure_fraction(e.failed).as_dict()}
+        for d, e in errors.items()
+    }
+    result["measured_gain"] = {
+        d: {n: g.as_dict() for n, g in gains(errors[first], errors[d], seed=seed).items()} for d in others
+    }
+    result["power"] = power_table(len(sigma[first]))
+    return result

@@ -1,0 +1,204 @@
+"""The stepper: resumable bit by bit, one compilation, records that tell what happened."""
+
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from studio import StudioError
+from studio.design import (
+    AtMost,
+    Evaluation,
+    MeanLog,
+    MinimumSpacing,
+    Optimisation,
+    PopulationObjective,
+    optimise,
+    trace_counts,
+)
+
+START = {"p": np.random.default_rng(0).normal(size=(6, 2)), "size": 1.5}
+
+
+def objective(tree):
+    return jnp.sum(tree["p"] ** 2) / tree["size"] + tree["size"]
+
+
+def optimisation(kind, **options):
+    constraints = [
+        MinimumSpacing(lambda tree: tree["p"], 0.8),
+        AtMost(lambda tree: tree["size"] * jnp.max(tree["p"] ** 2), 2.0, "budget"),
+    ]
+    free = {"p": None, "size": "positive"}
+    return Optimisation(START, free, objective, constraints, optimiser=kind, steps=12, starts=2, seed=5, **options)
+
+
+def run(problem, state, history, stop=None):
+    while not problem.done(state) and (stop is None or int(state.step) < stop):
+        state, record = problem.step(state)
+        history.append(record)
+    return state
+
+
+def same(a, b):
+    leaves_a, structure_a = jax.tree.flatten(a)
+    leaves_b, structure_b = jax.tree.flatten(b)
+    return structure_a == structure_b and all(np.array_equal(x, y) for x, y in zip(leaves_a, leaves_b, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["adam", "lbfgs"])
+def test_a_stored_state_goes_on_bit_by_bit(kind):
+    whole, history = optimisation(kind), []
+    state = whole.initial()
+    final = run(whole, state, history)
+    for stop in (1, 7, 13, 20):
+        first, early = optimisation(kind), []
+        stored = pickle.dumps(run(first, first.initial(), early, stop))
+        second = optimisation(kind)  # a new process would build it anew
+        resumed = run(second, pickle.loads(stored), early)
+        assert [record.as_dict() for record in early] == [record.as_dict() for record in history]
+        assert same(resumed, final)
+
+
+def test_a_state_holds_arrays_on_the_host_only():
+    problem = optimisation("adam")
+    state, _ = problem.step(problem.initial())
+    for leaf in jax.tree.leaves(state):
+        assert isinstance(leaf, np.ndarray | np.generic | int | float), type(leaf)
+
+
+def test_one_compilation_whatever_the_values():
+    def count(shift):
+        tree = {"p": START["p"] + shift, "size": 1.5 + shift}
+        spacing = MinimumSpacing(positions, 0.8)
+        optimise(tree, {"p": None, "size": "positive"}, objective, [spacing], optimiser="adam", steps=5)
+        return trace_counts()
+
+    def positions(tree):
+        return tree["p"]
+
+    before = count(0.0)
+    assert count(0.1) == before
+    evaluation = "value_and_gradient"
+    problem = optimisation("adam")
+    state = problem.initial()
+    after_initial = trace_counts()[evaluation]
+    run(problem, state, [])
+    assert trace_counts()[evaluation] == after_initial
+
+
+def test_the_history_tells_what_happened():
+    problem, history = optimisation("adam"), []
+    state = problem.initial()
+    history.append(problem.record(state))
+    final = run(problem, state, history)
+    solution = problem.finish(final, history)
+    assert [record.step for record in history] == list(range(25))
+    assert [record.start for record in history] == [0] * 13 + [1] * 12
+    best = [record.best for record in history if record.best is not None]
+    assert best == sorted(best, reverse=True)
+    assert solution.objective == best[-1]
+    assert solution.objective == pytest.approx(float(objective(solution.tree)), rel=1e-12)
+    assert set(history[-1].violations) == {"minimum_spacing", "budget"}
+    assert history[-1].evaluations == solution.evaluations
+    assert solution.terms_start == {"objective": pytest.approx(float(objective(START)), rel=1e-9)}
+    assert solution.terms_end == {"objective": solution.objective}
+    assert solution.status.name == "steps_completed"
+    assert "all 12 steps of 2 start(s)" in str(solution.status)
+    assert all(np.isfinite(solution.start_values))
+    with pytest.raises(StudioError, match="finished"):
+        problem.step(final)
+
+
+def test_a_run_stopped_early_reports_what_it_has():
+    problem = optimisation("adam")
+    state = run(problem, problem.initial(), [], stop=3)
+    solution = problem.finish(state)
+    assert solution.status.name == "running"
+    assert solution.audit.feasible
+
+
+def test_several_starts_find_what_one_misses():
+    # Two valleys: the start rolls into the shallow one at -1; the deep one lies at +2.
+    def valleys(tree):
+        x = tree["x"]
+        return jnp.sum(-jnp.exp(-((x + 1) ** 2)) - 3 * jnp.exp(-2 * (x - 2) ** 2))
+
+    start = {"x": np.array([-1.2])}
+    alone = optimise(start, {"x": (-4, 4)}, valleys)
+    several = optimise(start, {"x": (-4, 4)}, valleys, starts=8, seed=1)
+    assert float(alone.tree["x"][0]) == pytest.approx(-1.0, abs=1e-2)
+    assert float(several.tree["x"][0]) == pytest.approx(2.0, abs=1e-2)
+    assert several.start_values[0] == pytest.approx(alone.objective, abs=1e-9)
+    assert several.objective == min(several.start_values)
+
+
+def test_evaluate_from_elsewhere_gets_tree_and_step():
+    steps = []
+
+    def evaluate(tree, step):
+        steps.append(step)
+        x = np.asarray(tree["x"])
+        return Evaluation(float(np.sum((x - 3) ** 2)), {"x": 2 * (x - 3)}, {"square": float(np.sum((x - 3) ** 2))})
+
+    result = optimise({"x": np.array([1.0, 2.0])}, ["x"], evaluate=evaluate, steps=50, gradient_check=False)
+    assert steps == list(range(51))
+    assert result.terms_start == {"square": 5.0}
+    assert result.terms_end["square"] < 0.1
+
+
+def test_where_every_step_has_its_own_events_designs_are_compared_on_the_same_ones():
+    # The value of a step depends on its events far more than on the design; only step 0 may choose the best.
+    def evaluate(tree, step):
+        x = np.asarray(tree["x"])
+        luck = 0.0 if step == 0 else -100.0 * np.random.default_rng(step).random()
+        return Evaluation(float(np.sum(x**2)) + luck, {"x": 2 * x})
+
+    result = optimise(
+        {"x": np.array([1.0])}, ["x"], evaluate=evaluate, deterministic=False, steps=40, gradient_check=False
+    )
+    assert result.objective == pytest.approx(float(result.tree["x"][0] ** 2))
+    assert 0 <= result.objective < 0.6
+    assert result.best_step % 10 == 0
+
+
+def test_an_objective_that_is_lost_on_the_way_is_kept_out():
+    # log of a negative number beyond x = 0.5; the minimum of the rest lies at its edge.
+    def evaluate(tree, step):
+        x = float(np.asarray(tree["x"])[0])
+        lost = x > 0.5
+        return Evaluation(np.nan if lost else -x, {"x": np.array([np.nan if lost else -1.0])})
+
+    result = optimise(
+        {"x": np.array([0.1])},
+        ["x"],
+        evaluate=evaluate,
+        steps=200,
+        gradient_check=False,
+        optimiser={"kind": "adam", "learning_rate": 0.3},
+    )
+    assert result.status.succeeded
+    assert 0.45 < float(result.tree["x"][0]) <= 0.5
+    assert any("not finite" in record.note for record in result.history)
+
+
+def test_a_start_without_a_finite_value_is_an_error():
+    with pytest.raises(StudioError, match="cannot be used at the start"):
+        optimise({"x": np.array([-1.0])}, ["x"], lambda t: jnp.sum(jnp.log(t["x"])), gradient_check=False)
+
+
+def test_events_of_a_population_reach_the_objective():
+    # The mean log of |x - e| widths: the gradient is known by hand, and the best x is the geometric centre.
+    events = np.linspace(-1, 1, 21)
+    cost = PopulationObjective(lambda tree, event: jnp.exp((tree["x"] - event) ** 2), "width", reducer=MeanLog())
+    result = optimise({"x": np.array(0.7)}, ["x"], cost, events=events, chunk=5)
+    assert float(result.tree["x"]) == pytest.approx(0.0, abs=1e-6)
+    assert result.objective == pytest.approx(np.mean(events**2), rel=1e-9)
+
+
+def test_the_callback_sees_every_record():
+    seen = []
+    result = optimise(START, ["p"], objective, optimiser="adam", steps=4, callback=seen.append)
+    assert tuple(seen) == result.history

@@ -1,0 +1,29 @@
+"""A study with the stand-in physics in a process of its own: `drive_study.py EXPERIMENT DIRECTORY [run|resume] [devices]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stand_in import StandIn  # noqa: E402
+
+from studio.execution import LocalRunner  # noqa: E402
+from studio.study import Study  # noqa: E402
+
+
+def main(experiment: str, directory: str, what: str, devices: str) -> None:
+    with LocalRunner(int(devices)) as runner:
+        if what == "run":
+            Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner)
+        else:
+            Study.in_directory(directory, physics=StandIn()).resume(directory, runner=runner)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

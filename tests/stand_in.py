@@ -1,0 +1,51 @@
+"""A cheap detector family for tests: information falls with the squared distance of sensors, estimates are truth plus noise."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from studio.study.physics import AbstractPhysics, Estimates
+
+
+class StandInReadout(eqx.Module):
+    vertex: jax.Array
+    direction: jax.Array
+    kinetic_energy: jax.Array
+
+
+class StandIn(AbstractPhysics):
+    """σ from a sum over sensors of (radius / distance)², so sensors want to be near the events."""
+
+    scale: float = 1.0
+
+    def resolution(self, detector, event):
+        positions, normals, radii = detector.placed
+        offset = event.vertex - positions
+        distance = jnp.sqrt(jnp.sum(offset**2, axis=-1) + 100.0**2)
+        facing = jax.nn.softplus(4 * jnp.sum(offset * normals, axis=-1) / distance) / 4
+        weight = event.kinetic_energy * facing * (radii / distance) ** 2 * jnp.exp(-distance / 2e4)
+        along = offset / distance[:, None]
+        information = jnp.einsum("s,si,sj->ij", weight, along, along) / 100.0**2
+        vertex = jnp.sqrt(jnp.trace(jnp.linalg.inv(information)))
+        forward = jax.nn.softplus(-4 * along @ event.direction) / 4
+        direction = 0.1 / jnp.sqrt(jnp.sum(weight * forward))
+        return self.scale * jnp.stack([vertex, direction, 1 / jnp.sqrt(jnp.sum(weight))])
+
+    def sample(self, detector, event, key):
+        sigma = self.resolution(detector, event)
+        noise = jax.random.normal(key, (7,))
+        direction = event.direction + sigma[1] * noise[3:6]
+        return StandInReadout(
+            event.vertex + sigma[0] / np.sqrt(3) * noise[:3],
+            direction / jnp.linalg.norm(direction),
+            event.kinetic_energy * (1 + sigma[2] * noise[6]),
+        )
+
+    def reconstruct(self, detector, particle, readouts):
+        vertex, direction, energy = (
+            np.asarray(getattr(readouts, name)) for name in ("vertex", "direction", "kinetic_energy")
+        )
+        return Estimates(vertex, direction, energy, np.zeros(len(energy), bool))

@@ -1,0 +1,191 @@
+"""What an experiment file may say, and what a person is told where it says something else."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+
+from studio import InputError
+from studio.event import PARTICLES
+from studio.io.document import load_document
+from studio.study.config import PARTICLES as CONFIG_PARTICLES
+from studio.study.config import experiment_schema
+from studio.study.example import write_example
+from studio.study.experiment_file import parse_experiment, read_experiment, shipped_geometries, yaml_text
+
+LINES = """\
+geometry: iwcd
+events:
+  kind: gun
+  particle: mu-
+  kinetic_energy: [200 MeV, 1 GeV]
+  vertex: uniform
+  direction: {around: beam, spread: 20 deg}
+  contained: true
+  count: 64
+free:
+  sensors.uv: {}
+  volume.radius: {between: [3 m, 5 m]}
+objective:
+  - {kind: direction_resolution, weight: 1.0}
+  - {kind: vertex_resolution}
+nuisance: {medium.absorption_length: {prior: 10 %}, sensors.efficiency: {}}
+constraints:
+  - {kind: budget, at_most: baseline}
+  - {kind: minimum_spacing, at_least: 0.6 m}
+optimiser: {kind: adam, learning_rate: 0.01, steps: 200}
+validation: {events: 2000, reconstruct: true}
+""".splitlines()
+
+# number of the line (from 1), what it is replaced with, key in the message, what the message must also hold
+MALFORMED = {
+    "unknown key": (
+        20,
+        "optimiser: {kind: adam, steps: 9, rate: 0.01}",
+        "optimiser.rate",
+        "unknown key.*Allowed: .*learning_rate",
+    ),
+    "misspelt section": (13, "objectives:", "objectives", "unknown key.*Did you mean 'objective'"),
+    "duplicate key": (10, "events:", "events", "given twice, first on line 2"),
+    "no unit": (
+        19,
+        "  - {kind: minimum_spacing, at_least: 0.6}",
+        "constraints.1.at_least",
+        "length without a unit.*0.6 *|'1.5 mm'",
+    ),
+    "wrong unit": (
+        12,
+        "  volume.radius: {between: [3 MeV, 5 GeV]}",
+        "free.volume.radius.between",
+        "energy where a length belongs",
+    ),
+    "energy in metres": (5, "  kinetic_energy: [200 m, 300 m]", "events.kinetic_energy", "'m' is not a unit of energy"),
+    "range upside down": (5, "  kinetic_energy: [2 GeV, 1 GeV]", "events.kinetic_energy", "low end is above.*2 GeV"),
+    "three ends": (5, "  kinetic_energy: [1 MeV, 2 MeV, 3 MeV]", "events.kinetic_energy", "two ends, here are 3"),
+    "negative energy": (5, "  kinetic_energy: -1 GeV", "events.kinetic_energy", "must be positive.*-1 GeV"),
+    "not a number": (20, "optimiser: {learning_rate: .nan}", "optimiser.learning_rate", "nan"),
+    "unknown particle": (4, "  particle: muon", "events.particle", "muon.*Did you mean 'mu-'"),
+    "no particle": (4, "  particle: []", "events.particle", "one or several"),
+    "unknown word": (6, "  vertex: unifrom", "events.vertex", "unifrom.*uniform"),
+    "no direction": (7, "  direction: [0, 0, 0]", "events.direction", "length zero"),
+    "unknown objective": (
+        14,
+        "  - {kind: direction_resolutoin}",
+        "objective.0.kind",
+        "Did you mean 'direction_resolution'",
+    ),
+    "objective twice": (15, "  - {kind: direction_resolution}", "objective.1", "stands twice"),
+    "negative weight": (14, "  - {kind: direction_resolution, weight: -1}", "objective.0.weight", "-1"),
+    "unknown constraint": (18, "  - {kind: bugdet, at_most: baseline}", "constraints.0.kind", "Did you mean 'budget'"),
+    "prior with unit": (16, "nuisance: {sensors.efficiency: {prior: 5 kg}}", "nuisance.sensors.efficiency.prior", "kg"),
+    "no events": (9, "  count: 0", "events.count", "0"),
+    "batch too large": (20, "optimiser: {batch: 65}", "optimiser.batch", "more than the 64 events.*65"),
+    "half a step": (20, "optimiser: {steps: 2.5}", "optimiser.steps", "whole number.*2.5"),
+    "text for truth": (8, "  contained: perhaps", "events.contained", "true or false.*perhaps"),
+    "unknown geometry": (1, "geometry: iwdc", "geometry", "Did you mean 'iwcd'"),
+    "no such file": (1, "geometry: tank.yaml", "geometry", "no such file.*tank.yaml"),
+    "tab": (4, "\tparticle: mu-", None, "tab"),
+    "bracket": (17, "constraints: [", None, "YAML"),
+    "learning rate for lbfgs": (
+        20,
+        "optimiser: {kind: lbfgs, learning_rate: 0.1}",
+        "optimiser.learning_rate",
+        "chooses its steps itself",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed(case, tmp_path):
+    line, text, key, expected = MALFORMED[case]
+    file = tmp_path / "experiment.yaml"
+    file.write_text("\n".join([*LINES[: line - 1], text, *LINES[line:]]) + "\n")
+    with pytest.raises(InputError) as caught:
+        read_experiment(file)
+    error, message = caught.value, str(caught.value)
+    assert error.exit_code == 2
+    assert str(file) in message
+    assert error.remedy, message
+    assert re.search(expected, message, re.S), message
+    if key is not None:
+        assert error.key == key, message
+    if key is not None:
+        assert error.line == line, message
+
+
+def test_free_path_must_exist(tmp_path):
+    from studio.study.assembly import assemble
+
+    for line, text, key, wanted in (
+        (11, "  sensors.vu: {}", "free.sensors.vu", "Did you mean 'sensors.uv'"),
+        (12, "  volume.radius: {between: [4 m, 5 m]}", "free.volume.radius.between", "starts outside"),
+        (11, "  sensors.patch: {}", "free.sensors.patch", "no such leaf"),
+        (16, "nuisance: [medium.absorbtion_length]", "nuisance", "Did you mean 'medium.absorption_length'"),
+        (5, "  kinetic_energy: 9 GeV", "events", "lower the energy"),
+    ):
+        file = tmp_path / "experiment.yaml"
+        file.write_text("\n".join([*LINES[: line - 1], text, *LINES[line:]]) + "\n")
+        with pytest.raises(InputError, match=wanted) as caught:
+            assemble(read_experiment(file))
+        assert caught.value.key == key
+        assert caught.value.line == (2 if key == "events" else line)
+
+
+def test_units_arrive_in_the_studios_own(tmp_path):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("\n".join(LINES))
+    experiment = read_experiment(file).experiment
+    assert experiment.events.kinetic_energy == (200.0, 1000.0)
+    assert experiment.free["volume.radius"].between == (3000.0, 5000.0)
+    assert experiment.events.direction.spread == pytest.approx(math.radians(20))
+    assert experiment.nuisances == {"medium.absorption_length": 0.1, "sensors.efficiency": None}
+    assert experiment.wanted == ("direction", "vertex")
+    assert experiment.batch == 64
+
+
+def test_changed_values_are_checked_too(tmp_path):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("\n".join(LINES))
+    changed = read_experiment(file).with_values({"optimiser.steps": 3, "seed": 8})
+    assert (changed.experiment.optimiser.steps, changed.experiment.seed) == (3, 8)
+    with pytest.raises(InputError, match="optimiser.steps"):
+        read_experiment(file).with_values({"optimiser.steps": 0})
+
+
+def test_an_experiment_written_again_says_the_same(tmp_path):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("\n".join(LINES))
+    read = read_experiment(file)
+    again = parse_experiment(yaml_text(read.document.data), str(file))
+    assert again.experiment == read.experiment
+    assert again.document.data == read.document.data
+
+
+@pytest.mark.parametrize("geometry", ["iwcd", "super_kamiokande", "wcte"])
+def test_the_example_is_valid_and_commented(geometry, tmp_path):
+    write_example(tmp_path / "new.yaml", geometry)
+    assert read_experiment(tmp_path / "new.yaml").experiment.geometry == geometry
+    assert (tmp_path / "new.yaml").read_text().count("#") > 15
+    with pytest.raises(InputError, match="exists already"):
+        write_example(tmp_path / "new.yaml", geometry)
+
+
+def test_the_example_shows_every_section(tmp_path):
+    write_example(tmp_path / "new.yaml", "iwcd")
+    assert set(load_document(tmp_path / "new.yaml").data) == set(experiment_schema()["properties"])
+
+
+def test_names_are_those_of_the_events():
+    assert CONFIG_PARTICLES == PARTICLES
+
+
+def test_schema_describes_units():
+    text = str(experiment_schema())
+    for word in ("kinetic_energy", "minimum_spacing", "learning_rate", "MeV"):
+        assert word in text
+
+
+def test_geometries_ship():
+    assert {"iwcd", "super_kamiokande", "wcte"} <= set(shipped_geometries())

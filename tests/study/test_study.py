@@ -1,0 +1,229 @@
+"""A study with a cheap detector family: better by its own measure, the same bits however it is run or interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import pytest
+
+from studio import InputError, LocalRunner, StudioError, Study, load_detector
+from studio.study import study as study_module
+from studio.tracking import AbstractTracker
+from tests.stand_in import StandIn
+
+ROOT = Path(__file__).parents[2]
+SAME = ("history.jsonl", "validation.jsonl", "gradient_check.json", "design.yaml", "result.json", "history.parquet")
+
+GEOMETRY = """
+name: tank
+volume: {kind: cylinder, radius: 2 m, height: 4 m}
+medium: {kind: water}
+sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
+"""
+EXPERIMENT = """
+geometry: tank.yaml
+events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 12}
+free: {sensors.uv: {}}
+objective: [{kind: vertex_resolution}, {kind: energy_resolution, weight: 0.5}]
+constraints: [{kind: budget, at_most: baseline}, {kind: minimum_spacing, at_least: 0.6 m}]
+optimiser: {kind: adam, learning_rate: 0.03, steps: 8, batch: 6, shard: 3}
+validation: {events: 60, shard: 10}
+seed: 5
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compilation_cache(tmp_path_factory):
+    """Every study of this file runs the same programs: they are compiled once and read back."""
+    folder = tmp_path_factory.mktemp("cache")
+    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield folder
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("experiment")
+    (folder / "tank.yaml").write_text(GEOMETRY)
+    (folder / "tank_study.yaml").write_text(EXPERIMENT)
+    return folder / "tank_study.yaml"
+
+
+@pytest.fixture(scope="module")
+def reference(experiment, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("reference") / "run"
+    with LocalRunner(2) as runner:
+        return Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner)
+
+
+def content(directory: Path) -> dict[str, bytes]:
+    return {name: (directory / name).read_bytes() for name in SAME}
+
+
+def test_the_design_is_better_and_feasible(reference):
+    objective = reference.result["objective"]
+    assert objective["optimum"]["value"] < objective["baseline"]["value"] - 0.02
+    assert reference.result["feasible"]
+    assert all(row["satisfied"] for row in reference.audit)
+    assert reference.gradient_check["passed"]
+    assert [line["step"] for line in reference.history] == list(range(9))
+
+
+def test_the_result_says_everything(reference):
+    result = json.loads((reference.directory / "result.json").read_text())
+    assert result == reference.result
+    assert result["counts"]["compilations"] == 1
+    assert result["validation"]["events"] == 60
+    for section in ("measured", "measured_gain", "predicted_gain", "crlb", "power"):
+        assert result["validation"][section], section
+    assert set(result["validation"]["measured"]) == {"baseline", "optimum"}
+    assert set(result["versions"]) >= {"jax", "numpy", "python"}
+    assert result["seed"] == 5
+
+
+def test_the_design_file_is_the_design(reference):
+    stored = load_detector(reference.directory / "design.yaml")
+    assert stored.sensors.uv.tolist() == reference.detector.sensors.uv.tolist()
+    assert stored.sensors.count == reference.baseline.sensors.count
+
+
+def test_history_as_a_table(reference):
+    from pyarrow import parquet
+
+    table = parquet.read_table(reference.directory / "history.parquet").to_pylist()
+    assert [row["step"] for row in table] == list(range(9))
+    assert table[-1]["terms.vertex_resolution"] == reference.history[-1]["terms"]["vertex_resolution"]
+
+
+def test_one_lane_gives_the_same_bits(reference, experiment, tmp_path):
+    with LocalRunner(1) as runner:
+        Study.from_file(experiment, physics=StandIn()).run(tmp_path / "run", runner=runner)
+    assert content(tmp_path / "run") == content(reference.directory)
+
+
+class Interrupted(BaseException):
+    """Stands for a crash at one place in the code."""
+
+
+@pytest.mark.parametrize(
+    ("method", "call"), [("append", 1), ("append", 4), ("save", 1), ("save", 5), ("write_json", 2), ("append", 14)]
+)
+def test_a_crash_between_two_writes_changes_nothing(reference, experiment, tmp_path, monkeypatch, method, call):
+    """The study stops right after the n-th call of a ledger method, then is resumed."""
+    calls = 0
+    original = getattr(study_module.Ledger, method)
+
+    def stops(self, *arguments):
+        nonlocal calls
+        result = original(self, *arguments)
+        calls += 1
+        if calls == call:
+            raise Interrupted
+        return result
+
+    monkeypatch.setattr(study_module.Ledger, method, stops)
+    with pytest.raises(Interrupted):
+        Study.from_file(experiment, physics=StandIn()).run(tmp_path / "run")
+    monkeypatch.undo()
+    assert not (tmp_path / "run" / "result.json").exists()
+    Study.in_directory(tmp_path / "run", physics=StandIn()).resume(tmp_path / "run")
+    assert content(tmp_path / "run") == content(reference.directory)
+
+
+def drive(experiment: Path, directory: Path, what: str, cache: Path) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "tests" / "drive_study.py"), str(experiment), str(directory), what, "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache)}
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE)
+
+
+def test_kill_9_at_random_moments_changes_nothing(reference, experiment, tmp_path, compilation_cache):
+    """SIGKILL a little after lines of the ledger have grown to a random length, several times, then resume to the end."""
+    generator, directory = random.Random(11), tmp_path / "run"
+    goals, interrupted = sorted(generator.sample(range(1, 18), 3)), 0
+    for number, goal in enumerate(goals):
+        process = drive(experiment, directory, "resume" if number else "run", compilation_cache)
+        while process.poll() is None and _lines(directory) < goal:
+            time.sleep(0.002)
+        time.sleep(generator.uniform(0, 0.02))
+        process.kill()
+        process.communicate()
+        interrupted += process.returncode == -signal.SIGKILL
+    assert interrupted >= 2
+    process = drive(experiment, directory, "resume", compilation_cache)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert content(directory) == content(reference.directory)
+
+
+def _lines(directory: Path) -> int:
+    files = [directory / name for name in ("history.jsonl", "validation.jsonl")]
+    return sum(file.read_bytes().count(b"\n") for file in files if file.exists())
+
+
+def test_resuming_a_finished_study_changes_nothing(reference):
+    before = content(reference.directory)
+    Study.in_directory(reference.directory, physics=StandIn()).resume(reference.directory)
+    assert content(reference.directory) == before
+
+
+def test_a_directory_holds_one_study(reference, experiment):
+    with pytest.raises(InputError, match="already holds a study.*studio resume"):
+        Study.from_file(experiment, physics=StandIn()).run(reference.directory)
+
+
+class Broken(AbstractTracker):
+    """A tracker whose server is away."""
+
+    def start(self, directory, parameters):
+        raise ConnectionError("no server")
+
+    def record(self, steps):
+        raise ConnectionError("no server")
+
+    def finish(self, result, artifacts):
+        raise ConnectionError("no server")
+
+
+def test_tracking_never_stops_a_study(experiment, tmp_path):
+    study = Study.from_file(experiment, physics=StandIn(), changes={"optimiser.steps": 2, "validation.events": 0})
+    solution = study.run(tmp_path / "run", tracker=Broken(), check_gradient=False)
+    assert solution.result["counts"]["steps"] == 2
+    assert solution.gradient_check is None
+
+
+class Wrong(StandIn):
+    """A family whose gradient is wrong by the sensors' positions."""
+
+    def resolution(self, detector, event):
+        true = super().resolution(detector, event)
+        return jax.lax.stop_gradient(true) * 1.0 + 0.5 * (true - jax.lax.stop_gradient(true))
+
+
+def test_a_wrong_gradient_stops_the_study(experiment, tmp_path):
+    study = Study.from_file(experiment, physics=Wrong())
+    with pytest.raises(StudioError, match=r"by sensors\.uv"):
+        study.run(tmp_path / "run")
+    with pytest.raises(StudioError, match=r"by sensors\.uv"):  # and still does when resumed
+        Study.in_directory(tmp_path / "run", physics=Wrong()).resume(tmp_path / "run")
+
+
+def test_constraints_that_cannot_be_met_are_reported(experiment, tmp_path):
+    changes = {"constraints": [{"kind": "minimum_spacing", "at_least": "9 m"}], "validation.events": 0}
+    with pytest.raises(StudioError, match=r"no feasible design was found.*minimum_spacing"):
+        Study.from_file(experiment, physics=StandIn(), changes=changes).run(tmp_path / "run", check_gradient=False)
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["feasible"] is False
+    assert result["status"] == "infeasible"
