@@ -10,21 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import units as units
-    from ._checks import InputError as InputError, StudioError as StudioError
+    from ._checks import InputError as InputError
+    from ._checks import StudioError as StudioError
     from .design import optimise as optimise
     from .detector import (
         Detector as Detector,
+    )
+    from .detector import (
         PhotosensorArray as PhotosensorArray,
+    )
+    from .detector import (
         sensor_type as sensor_type,
+    )
+    from .detector import (
         sensor_type_names as sensor_type_names,
     )
-    from .event import Gun as Gun, Primary as Primary, Readout as Readout
+    from .event import Gun as Gun
+    from .event import Primary as Primary
+    from .event import Readout as Readout
+    from .execution import AbstractRunner as AbstractRunner
     from .execution import LocalRunner as LocalRunner
-    from .geometry import Box as Box, Cylinder as Cylinder, Sphere as Sphere
-    from .inference import fisher_information as fisher_information, reconstruct as reconstruct
-    from .io.geometry import load_detector as load_detector, save_detector as save_detector
+    from .geometry import Box as Box
+    from .geometry import Cylinder as Cylinder
+    from .geometry import Sphere as Sphere
+    from .inference import fisher_information as fisher_information
+    from .inference import reconstruct as reconstruct
+    from .io.geometry import load_detector as load_detector
+    from .io.geometry import save_detector as save_detector
     from .medium import Water as Water
-    from .paths import get as get, leaf_paths as leaf_paths, replace as replace
+    from .paths import get as get
+    from .paths import leaf_paths as leaf_paths
+    from .paths import replace as replace
     from .simulation import OpticalSimulator as OpticalSimulator
     from .study import Study as Study
     from .tracking import NoTracker as NoTracker
@@ -52,6 +68,7 @@ _HOMES = {
     "fisher_information": "inference",
     "reconstruct": "inference",
     "optimise": "design",
+    "AbstractRunner": "execution",
     "LocalRunner": "execution",
     "NoTracker": "tracking",
     "load_detector": "io.geometry",

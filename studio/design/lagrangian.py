@@ -39,29 +39,26 @@ def violations_of_design(
     return tuple(c.violation(design, p) for c, p in zip(constraints, prepared, strict=True))
 
 
-@eqx.filter_jit
 def jacobian_scales(
     space: DesignSpace, constraints: Sequence[AbstractConstraint], tree: Any, coordinates: Coordinates, prepared: Any
-) -> tuple[Array, ...]:
+) -> tuple[np.ndarray, ...]:
     """By how much each constraint changes, in physical units, when the design moves by one natural unit.
 
     The largest root-mean-square over rows of J r for eight fixed random r: each is the norm of a row of the Jacobian
     within 25 %. One where a constraint does not move at all.
     """
+    generator = np.random.default_rng(0)
+    probes = {name: generator.standard_normal((8, *np.shape(array))) for name, array in coordinates.items()}
+    probes = {name: array.astype(coordinates[name].dtype) for name, array in probes.items()}
+    norms = np.asarray(_probed(space, constraints, tree, dict(coordinates), prepared, probes), dtype=float)
+    return tuple(np.where(np.isfinite(norms) & (norms > 0), norms, 1.0))
+
+
+@eqx.filter_jit
+def _probed(space, constraints, tree, coordinates, prepared, probes):
     traced("jacobian_scales")
-    _, push = jax.linearize(lambda c: violations_of_design(space, constraints, tree, c, prepared), dict(coordinates))
-
-    def probe(key):
-        keys = jax.random.split(key, len(coordinates))
-        direction = {
-            name: jax.random.normal(k, jnp.shape(coordinates[name]), jnp.result_type(coordinates[name]))
-            for k, name in zip(keys, coordinates, strict=True)
-        }
-        return push(direction)
-
-    probes = jax.lax.map(probe, jax.random.split(jax.random.key(0), 8))
-    norms = [jnp.max(jnp.sqrt(jnp.mean(rows**2, axis=0))) for rows in probes]
-    return tuple(jnp.where(jnp.isfinite(norm) & (norm > 0), norm, 1.0) for norm in norms)
+    _, push = jax.linearize(lambda c: violations_of_design(space, constraints, tree, c, prepared), coordinates)
+    return [jnp.max(jnp.sqrt(jnp.mean(rows**2, axis=0))) for rows in jax.lax.map(push, probes)]
 
 
 @eqx.filter_jit

@@ -15,7 +15,7 @@ from .._checks import InputError, StudioError
 from .audit import audit
 from .constraints import as_constraints
 from .evaluation import Evaluation, LocalEvaluation
-from .feasibility import explain, nearest_feasible
+from .feasibility import Feasibility
 from .gradient_check import GradientCheck, check_gradient
 from .objectives import AbstractObjective, FunctionObjective
 from .optimisers import Advance, as_optimiser
@@ -102,6 +102,7 @@ class Optimisation:
         self.deterministic = True if deterministic is None else deterministic
         self.constraints = as_constraints(constraints)
         self.problem = Problem(tree, self.space, self.constraints, evaluate, value)
+        self._search: Feasibility | None = None
         strong = "lbfgs" if self.local is not None and self.deterministic else "adam"
         self.optimiser = as_optimiser(strong if optimiser is None else optimiser, self.steps)
 
@@ -159,8 +160,9 @@ class Optimisation:
         )
         if self._worst(iterate) <= self.problem.tolerance:
             return self._with_candidate(state, iterate.coordinates, evaluation)
-        restored = nearest_feasible(self.problem, coordinates, iterate.constraint_scales, int(seed))
-        if restored.worst > self.problem.acceptable:
+        feasibility = self._feasibility(iterate.constraint_scales, int(seed))
+        restored = feasibility.nearest()
+        if not feasibility.reached():
             return dataclasses.replace(state, status=np.asarray(STATUS.index("infeasible")))
         coordinates = dict(restored.coordinates)
         evaluation = self.problem.evaluate(coordinates, 0)
@@ -244,6 +246,12 @@ class Optimisation:
     def _with_candidate(self, state: State, coordinates: dict[str, Any], evaluation: Evaluation) -> State:
         best, values = self._considered(state, coordinates, evaluation)
         return dataclasses.replace(state, best=best, start_values=values)
+
+    def _feasibility(self, scales: tuple[Any, ...], seed: int) -> Feasibility:
+        if self._search is None or self._search.seed != seed:
+            start = coordinates_of(self.space, self.problem.tree)
+            self._search = Feasibility(self.problem, start, scales, seed)
+        return self._search
 
     def _leaves(self, coordinates: dict[str, Any]) -> dict[str, Any]:
         return jax.device_get(leaves_at(self.space, coordinates))
@@ -345,9 +353,7 @@ class Optimisation:
     def _status(self, state: State) -> Status:
         name = STATUS[int(state.status)]
         if name == "infeasible":
-            scales = state.iterate.constraint_scales
-            start = coordinates_of(self.space, self.problem.tree)
-            return Status(name, explain(self.problem, start, scales, int(state.seed)))
+            return Status(name, self._feasibility(state.iterate.constraint_scales, int(state.seed)).explain())
         reasons = {
             "running": f"stopped after {int(state.step)} steps, before the end",
             "steps_completed": f"all {self.steps} steps of {self.starts} start(s) were made",

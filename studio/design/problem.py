@@ -118,8 +118,7 @@ class Problem:
         """By how much each constraint changes per natural unit."""
         if not self.constraints:
             return ()
-        found = jacobian_scales(self.space, self.constraints, self.tree, dict(coordinates), prepared)
-        return tuple(np.asarray(scale, dtype=float) for scale in found)
+        return jacobian_scales(self.space, self.constraints, self.tree, dict(coordinates), prepared)
 
     def transferred(self, iterate: Iterate, prepared: Any) -> tuple[np.ndarray, ...]:
         """The multipliers of an iterate, carried over to rows prepared anew."""

@@ -68,7 +68,7 @@ class Restoration:
         best = Restored(point, prepared, here.worst)
         merits = [here.merit]
         for iteration in range(iterations):
-            if best.worst <= 0.0 or (iteration >= 20 and merits[-1] > 0.5 * merits[max(0, len(merits) - 10)]):
+            if best.worst <= 0.0 or (iteration >= 8 and merits[-1] > 0.5 * merits[max(0, len(merits) - 8)]):
                 break
             found = self._shorter(point, here, back_off, damping, trust)
             if found is not None:

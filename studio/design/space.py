@@ -156,6 +156,14 @@ class DesignSpace(eqx.Module):
             result[name] = bound.retract(value * scale) / scale
         return result
 
+    def steepen(self, coordinates: Mapping[str, ArrayLike], gradient: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """A gradient by coordinates without the flattening of bounds near their edges; see `AbstractBound.steepen`."""
+        result = {}
+        for name, bound, unit, _ in self._rows():
+            value = jnp.asarray(coordinates[name])
+            result[name] = bound.steepen(value * jnp.asarray(unit, value.dtype), jnp.asarray(gradient[name]))
+        return result
+
     def excess(self, leaves: Mapping[str, ArrayLike]) -> dict[str, float]:
         """How far the worst element of every leaf lies outside its bound; zero or negative where all are allowed."""
         worst = {name: np.asarray(bound.excess(np.asarray(leaves[name]))) for name, bound, _, _ in self._rows()}

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from scipy.special import roots_legendre
 
 from .._interpolation import UniformSpline
-from . import knock_on, shower
+from . import energy_loss, knock_on, shower
 from .shower import AngularBasis
 
 LOWEST, HIGHEST, NODES = 20.0, 20000.0, 120  # MeV, of the muon
@@ -70,7 +70,7 @@ def _splines() -> _Splines:
 def _moments(muons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Integrals of the knock-on spectrum over mean light and mean squared light, Gauss-Legendre in ln electron energy."""
     nodes, weights = roots_legendre(96)
-    low, high = np.log(shower.LIGHT_THRESHOLD), np.log(knock_on.largest_transfer(muons))[:, None]
+    low, high = np.log(shower.LIGHT_THRESHOLD), np.log(energy_loss.maximum_transfer(muons))[:, None]
     log_electron = low + 0.5 * (high - low) * (nodes + 1.0)
     electrons = np.exp(log_electron)
     with jax.ensure_compile_time_eval():
@@ -81,4 +81,4 @@ def _moments(muons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _log_energy(kinetic_energy: float | Float[Array, "..."]) -> Float[Array, "..."]:
-    return jnp.log(jnp.maximum(jnp.asarray(kinetic_energy), LOWEST))
+    return jnp.log(jnp.maximum(shower.strong(kinetic_energy), LOWEST))

@@ -6,34 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..constants import BETHE_K, ELECTRON_MASS, MUON_MASS
+from ..units import cm
+from .energy_loss import Z_OVER_A, maximum_transfer
 
 DELTA_GRID = (40.0, 20000.0, 19)  # MeV, kinetic energy of the muon, uniform in the logarithm
 LIGHT_THRESHOLD = 0.2425  # MeV, electrons at 300 nm
-WATER_Z_OVER_A = 0.55508  # PDG
-WATER_DENSITY = 1.0  # g/cm3
 
 Array = NDArray[np.float64]
+Number = float | NDArray[np.float64]
 
 
-def largest_transfer(kinetic_energy: Array) -> Array:
-    """Largest kinetic energy that a muon can give to an electron, MeV (PDG 2022, equation 34.4)."""
-    gamma = 1.0 + kinetic_energy / MUON_MASS
-    ratio = ELECTRON_MASS / MUON_MASS
-    return 2.0 * ELECTRON_MASS * (gamma**2 - 1.0) / (1.0 + 2.0 * gamma * ratio + ratio**2)
-
-
-def spectrum(electron_energy: Array, kinetic_energy: Array) -> Array:
+def spectrum(electron_energy: Number, kinetic_energy: Number) -> Array:
     """Knock-on electrons per MeV and mm (PDG 2022, equation 34.8, with the factor of spin 1/2)."""
     gamma = 1.0 + kinetic_energy / MUON_MASS
     beta2 = 1.0 - 1.0 / gamma**2
     total = kinetic_energy + MUON_MASS
-    limit = largest_transfer(kinetic_energy)
+    limit = maximum_transfer(np.asarray(kinetic_energy))
     spin = 1.0 - beta2 * electron_energy / limit + 0.5 * (electron_energy / total) ** 2
-    per_length = 0.5 * BETHE_K * WATER_Z_OVER_A * WATER_DENSITY / 10.0 / beta2
+    per_length = 0.5 * BETHE_K * Z_OVER_A / cm / beta2
     return np.where(electron_energy < limit, per_length * spin / electron_energy**2, 0.0)
 
 
-def emission_cosine(electron_energy: Array, kinetic_energy: Array) -> Array:
+def emission_cosine(electron_energy: Number, kinetic_energy: Number) -> Array:
     """Cosine of the angle between the muon and its knock-on electron (two-body kinematics, electron at rest)."""
     electron_momentum = np.sqrt(electron_energy * (electron_energy + 2.0 * ELECTRON_MASS))
     muon_momentum = np.sqrt(kinetic_energy * (kinetic_energy + 2.0 * MUON_MASS))
@@ -55,7 +49,7 @@ def delta_profiles(energies: Array, light: Array, about_axis: Array, azimuths: i
     phase = np.cos(np.pi * (np.arange(azimuths) + 0.5) / azimuths)
     profiles = []
     for muon in np.geomspace(*DELTA_GRID[:2], int(DELTA_GRID[2])):
-        limit = float(largest_transfer(muon))
+        limit = float(maximum_transfer(muon))
         edges = np.linspace(np.log(LIGHT_THRESHOLD + 0.02), np.log(limit), 241)
         electron = np.exp(0.5 * (edges[1:] + edges[:-1]))
         position = np.clip((np.log(electron) - np.log(energies[0])) / step, 0.0, len(energies) - 1.001)

@@ -53,14 +53,13 @@ class AngularBasis(NamedTuple):
 @functools.cache
 def table() -> dict[str, Any]:
     """The shipped table with its provenance; lists as NumPy arrays."""
-    text = (resources.files(__package__) / "tables" / "electromagnetic_shower.json").read_text()
+    text = (resources.files("studio.event") / "tables" / "electromagnetic_shower.json").read_text()
     return {k: np.asarray(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
 
 
 def equivalent_length(kinetic_energy: float | Float[Array, "..."]) -> Float[Array, "..."]:
     """Mean light `(...)` of an electron of `kinetic_energy` MeV and of everything it makes, mm; 0 below `LIGHT_THRESHOLD`."""
-    kinetic_energy = jnp.asarray(kinetic_energy)
-    above = jnp.maximum(kinetic_energy - LIGHT_THRESHOLD, 0.0)
+    above = jnp.maximum(strong(kinetic_energy) - LIGHT_THRESHOLD, 0.0)
     tiny = 1e-3
     return _reference_length(above) * jnp.exp(_splines().light(jnp.log(above + tiny)))
 
@@ -172,11 +171,16 @@ def _weights(
     spline: UniformSpline, kinetic_energy: float | Float[Array, ""], fraction: float | Float[Array, ""]
 ) -> Float[Array, " basis"]:
     logits = spline(_log_energy(kinetic_energy))
-    return jax.nn.softmax(_depth_cardinals(logits.shape[-2])(fraction) @ logits)
+    return jax.nn.softmax(_depth_cardinals(logits.shape[-2])(strong(fraction)) @ logits)
 
 
 def _log_energy(kinetic_energy: float | Float[Array, "..."]) -> Float[Array, "..."]:
-    return jnp.log(jnp.maximum(jnp.asarray(kinetic_energy), LIGHT_THRESHOLD))
+    return jnp.log(jnp.maximum(strong(kinetic_energy), LIGHT_THRESHOLD))
+
+
+def strong(value: float | Float[Array, "..."]) -> Float[Array, "..."]:
+    """The value as an array of its own precision; a Python number in the default one."""
+    return jnp.asarray(value, getattr(value, "dtype", jnp.result_type(float)))
 
 
 @functools.cache

@@ -116,14 +116,17 @@ def cherenkov_yield(refractive_index: Callable[[np.ndarray], np.ndarray], invers
     weight = 1.0 / wavelength**2
     inverse_n2 = 1.0 / np.asarray(refractive_index(wavelength)) ** 2
     light = np.clip(1.0 - inverse_beta2[:, None] * inverse_n2, 0.0, None)
-    return np.trapezoid(light * weight, wavelength, axis=1) / np.trapezoid((1.0 - inverse_n2) * weight, wavelength)
+    photons = np.trapezoid(light * weight, wavelength, axis=1)
+    return np.asarray(photons / np.trapezoid((1.0 - inverse_n2) * weight, wavelength))
 
 
 def water_refractive_index(wavelength: np.ndarray) -> np.ndarray:
     """n of the package's water at `wavelength` in nm."""
-    from ..medium import Water  # jax is loaded only here
+    import jax.numpy as jnp
 
-    return np.asarray(Water().refractive_index(wavelength), dtype=np.float64)
+    from ..medium import Water
+
+    return np.asarray(Water().refractive_index(jnp.asarray(wavelength)), dtype=np.float64)
 
 
 @functools.cache
@@ -416,11 +419,14 @@ def _pair(p: Particles, i: np.ndarray, random: np.random.Generator) -> list[Part
 
 def main() -> None:
     """Write the table file."""
+    import jax
+
     from .shower_table import write_table
 
+    jax.config.update("jax_enable_x64", True)
     parser = argparse.ArgumentParser(description="Make the table of electron and delta-ray light in water.")
     parser.add_argument("out", type=Path, help="the JSON file to write")
-    parser.add_argument("--statistics", type=float, default=1.0, help="number of showers relative to the shipped table")
+    parser.add_argument("--statistics", type=float, default=1.0, help="number of showers, relative to the shipped table")
     arguments = parser.parse_args()
     write_table(arguments.out, arguments.statistics)
 

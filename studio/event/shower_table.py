@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ SEED = 20240901
 DIRECTED_PIECES, DIRECTED_SHOWERS = 1e6, 300  # how many, at least, are used for the showers' own directions
 SCORE_WIDTHS = (0.1, 0.05, 0.025, 0.012, 0.006, 0.006, 0.006)  # of the cosine; the last: dispersion
 
-Array = NDArray[np.float64]
+Array = NDArray[Any]
 
 PROVENANCE = (
     "Light of electrons and knock-on electrons in water of 1 g/cm3. Made by `python -m studio.event.shower_monte_carlo` "
@@ -145,7 +146,7 @@ def _per_shower(light: Light, showers: int) -> Array:
     """Total light, mean depth and mean distance from the start of every shower `(3, showers)`."""
 
     def total(value: Array) -> Array:
-        return np.bincount(light.shower, light.length * value, minlength=showers)
+        return np.asarray(np.bincount(light.shower, light.length * value, minlength=showers))
 
     distance = np.sqrt(np.sum(light.position.astype(np.float64) ** 2, axis=0))
     length = total(np.ones_like(distance))
@@ -270,7 +271,7 @@ def reduce_tables(tallies: list[Tally], out: Path, statistics: float) -> None:
 def _smoothed(values: list[float], errors: list[float]) -> Array:
     """Values over the grid of ln energy with their statistical noise taken out (smoothing spline, chi^2 = points)."""
     x = np.arange(float(len(values)))
-    return UnivariateSpline(x, values, w=1.0 / np.maximum(errors, 1e-4), s=len(values), k=5)(x)
+    return np.asarray(UnivariateSpline(x, values, w=1.0 / np.maximum(errors, 1e-4), s=len(values), k=5)(x))
 
 
 def _rounded(values: object, digits: int) -> list:

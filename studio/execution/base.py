@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -21,6 +22,10 @@ class AbstractRunner(abc.ABC):
     @abc.abstractmethod
     def stream(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in the order of `items`, each as soon as it and all before it are done."""
+
+    @abc.abstractmethod
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Begins to work on one item beside everything else, for example to compile ahead of time what comes later."""
 
     @abc.abstractmethod
     def close(self) -> None:

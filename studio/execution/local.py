@@ -32,6 +32,7 @@ class LocalRunner(AbstractRunner):
             raise InputError("not a positive number", key="devices", value=devices, remedy="give 1 or more")
         self._requested = devices
         self._pool: ThreadPoolExecutor | None = None
+        self._beside: ThreadPoolExecutor | None = None
         self._closed = False
 
     @property
@@ -44,8 +45,7 @@ class LocalRunner(AbstractRunner):
 
     def stream(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in order; at most twice as many items as lanes are in flight, so memory does not follow the count."""
-        if self._closed:
-            raise RuntimeError("this runner was closed")
+        self._require_open()
         lanes = self.lanes
         if self._pool is None:
             self._pool = ThreadPoolExecutor(lanes, thread_name_prefix="studio-lane")
@@ -63,12 +63,25 @@ class LocalRunner(AbstractRunner):
             for future in waiting:
                 future.cancel()
 
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Works on the item in a thread of its own, so that no lane waits for it."""
+        self._require_open()
+        if self._beside is None:
+            self._beside = ThreadPoolExecutor(1, thread_name_prefix="studio-beside")
+        return self._beside.submit(function, item)
+
     def close(self) -> None:
-        """Waits for running items and ends the threads."""
+        """Waits for running items and ends the threads; an item handed to `submit` is not waited for."""
         self._closed = True
+        if self._beside is not None:
+            self._beside.shutdown(wait=False, cancel_futures=True)
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+        self._pool = self._beside = None
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this runner was closed")
 
 
 def available_cores() -> int:

@@ -1,5 +1,6 @@
 """Inference: likelihoods, Fisher information, reconstruction, calibration."""
 
 from .fisher import Information, fisher_information
+from .reconstruction import Reconstruction, Status, reconstruct
 
-__all__ = ["Information", "fisher_information"]
+__all__ = ["Information", "Reconstruction", "Status", "fisher_information", "reconstruct"]

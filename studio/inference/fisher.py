@@ -9,16 +9,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from .._checks import InputError, StudioError, choice_remedy
 from ..event import Primary
-from ..paths import get, replace
+from ..paths import get
 from ..simulation import AbstractSimulator
-from ..simulation.optical.simulator import chunked_channels
 from .likelihood import AbstractLikelihood, likelihood_of
-from .parameters import GROUPS, groups_of, moved, names_of, scales
+from .parameters import GROUPS, groups_of, names_of, scales
+from .sensitivity import NUISANCE_STEP, sensitivity
 
 
 class Information(eqx.Module):
@@ -81,14 +80,16 @@ def fisher_information(
 
     **Raises** `InputError` for unknown names, and `StudioError` where 64-bit arithmetic is off.
     """
-    _require_x64()
+    require_x64()
     groups = groups_of(event)
     for name in wanted:
         if name not in groups:
             raise InputError("unknown or meaningless parameter", key="wanted", value=name, remedy=choice_remedy(name, groups))
     likelihood = likelihood_of(simulator) if likelihood is None else likelihood
     priors = dict(nuisance) if isinstance(nuisance, Mapping) else dict.fromkeys(nuisance)
-    full, prior = _full_information(simulator, likelihood, detector, event, groups, priors)
+    latents = jnp.zeros(simulator.latent_count(event), event.kinetic_energy.dtype)
+    full = sensitivity(simulator, likelihood, detector, event, latents, groups, priors).information
+    prior = prior_information(detector, priors, latents.shape[0])
     size = len(names_of(groups))
     others = full[size:, size:] + jnp.diag(prior)
     coupling = full[:size, size:]
@@ -106,66 +107,16 @@ def fisher_information(
     return Information(natural / scale[:, None] / scale[None, :], scale, names)
 
 
-def _full_information(
-    simulator: AbstractSimulator,
-    likelihood: AbstractLikelihood,
-    detector: Any,
-    event: Primary,
-    groups: tuple[str, ...],
-    priors: Mapping[str, float | None],
-) -> tuple[Float[Array, "all all"], Float[Array, " others"]]:
-    """Information of event parameters, nuisances and latents together, in natural units, summed over channel chunks;
-    and the prior information of the latter two."""
-    event_scale = scales(event, groups)
-    size, latent_size = event_scale.shape[0], simulator.latent_count(event)
-    nominal = {path: get(detector, path) for path in priors}
-    nuisance_sizes = [jnp.size(leaf) for leaf in nominal.values()]
-    total = size + sum(nuisance_sizes) + latent_size
-    dtype = event_scale.dtype
-
-    def sent(change: Array) -> tuple[Any, dict[str, Array]]:
-        parts = jnp.split(change, np.cumsum([size, *nuisance_sizes]))
-        # Nuisances move in units of 1 % of their value.
-        values = {
-            path: leaf * (1 + 0.01 * part.reshape(jnp.shape(leaf)))
-            for (path, leaf), part in zip(nominal.items(), parts[1:-1], strict=True)
-        }
-        moved_event = moved(event, groups, parts[0] * event_scale)
-        return simulator.emit(replace(detector, values), moved_event, parts[-1]), values
-
-    carrier, push = jax.linearize(sent, jnp.zeros(total, dtype))
-    directions = jax.vmap(lambda unit: ravel_pytree(push(unit))[0])(jnp.eye(total, dtype=dtype))
-    flat_carrier, unravel = ravel_pytree(carrier)
-
-    def means(flat: Array, channel: Array):
-        emitted, values = unravel(flat)
-        measured = likelihood.measured(
-            replace(detector, values), simulator.receive(replace(detector, values), emitted, channel[None])
-        )
-        return jnp.stack([m.mean[0] for m in measured]), jnp.stack([m.information[0] for m in measured])
-
-    def one(channels: Array, counted: Array) -> Array:
-        sensitivity, information = jax.vmap(jax.jacrev(means, has_aux=True), in_axes=(None, 0))(flat_carrier, channels)
-        jacobian = (sensitivity @ directions.T).astype(jnp.float64)
-        weighted = jacobian * (information * counted[:, None]).astype(jnp.float64)[..., None]
-        return jnp.einsum("nka,nkb->ab", weighted, jacobian)
-
-    count = likelihood.channel_count(detector)
-    channels = chunked_channels(count, min(simulator.chunk, count))
-    counted = (jnp.arange(channels.size).reshape(channels.shape) < count).astype(dtype)
-    if channels.shape[0] == 1:
-        matrix = one(channels[0], counted[0])
-    else:
-        body = jax.checkpoint(lambda carry, chunk: (carry + one(*chunk), None))
-        matrix, _ = jax.lax.scan(body, jnp.zeros((total, total), jnp.float64), (channels, counted))
-    prior = [
-        np.full(length, 0.0 if width is None else (0.01 / width) ** 2)
-        for length, width in zip(nuisance_sizes, priors.values(), strict=True)
+def prior_information(detector: Any, priors: Mapping[str, float | None], latents: int) -> Float[Array, " others"]:
+    """Information of the priors of nuisances (relative σ, or None) and of unit-normal latents, in natural units."""
+    parts = [
+        np.full(jnp.size(get(detector, path)), 0.0 if width is None else (NUISANCE_STEP / width) ** 2)
+        for path, width in priors.items()
     ]
-    return matrix, jnp.asarray(np.concatenate([*prior, np.ones(latent_size)]), jnp.float64)
+    return jnp.asarray(np.concatenate([*parts, np.ones(latents)]), jnp.float64)
 
 
-def _require_x64() -> None:
+def require_x64() -> None:
     if not jax.config.jax_enable_x64:
         raise StudioError(
             "Fisher information is solved in float64, which is off: call jax.config.update('jax_enable_x64', True) "

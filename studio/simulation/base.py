@@ -6,7 +6,9 @@ import abc
 from typing import Any
 
 import equinox as eqx
-from jaxtyping import Array, PRNGKeyArray
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 
 class AbstractSimulator(eqx.Module):
@@ -15,6 +17,17 @@ class AbstractSimulator(eqx.Module):
     `latents` are the event's own fluctuations (multiple scattering, straggling, δ rays) as independent standard normal
     variables; information matrices marginalize them.
     """
+
+    chunk: eqx.AbstractVar[int]
+    """Number of channels treated at a time; peak memory follows it."""
+
+    def channel_chunks(self, count: int) -> tuple[Int[Array, "rows size"], Bool[Array, "rows size"]]:
+        """Indices of `count` channels in rows of at most `chunk`, as even as can be, and which of them count: the last row
+        is filled up with the last channel."""
+        rows = -(-count // min(self.chunk, count))
+        width = -(-count // rows)
+        indices = np.arange(rows * width).reshape(rows, width)
+        return jnp.asarray(np.minimum(indices, count - 1)), jnp.asarray(indices < count)
 
     @abc.abstractmethod
     def expected(self, detector: Any, event: Any) -> Any:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._checks import InputError, StudioError
@@ -165,7 +166,7 @@ class Ledger:
         """Replaces the checkpoint: `state`, a pytree of arrays and numbers, and how long the history is with it."""
         arrays = {f"leaf_{number}": _to_numpy(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
         content = io.BytesIO()
-        np.savez(content, history_bytes=history_bytes, leaves=len(arrays), **arrays)
+        np.savez(content, history_bytes=np.asarray(history_bytes), leaves=np.asarray(len(arrays)), **arrays)  # pyright: ignore[reportArgumentType]
         self.write(CHECKPOINT, content.getvalue())
 
     def load(self, like: Any) -> Any | None:
@@ -194,21 +195,21 @@ class Ledger:
 
 
 def _to_numpy(leaf: Any) -> np.ndarray:
-    if isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         return np.asarray(jax.random.key_data(leaf))
     return np.asarray(leaf)
 
 
 def _restored(stored: np.ndarray, like: Any, path: Path) -> Any:
-    if isinstance(like, jax.Array) and jax.dtypes.issubdtype(like.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(stored, impl=jax.random.key_impl(like))
+    if isinstance(like, jax.Array) and jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(jnp.asarray(stored), impl=jax.random.key_impl(like))
     if isinstance(like, bool | int | float):
         return type(like)(stored.item())
     expected = np.asarray(like)
     if stored.shape != expected.shape or stored.dtype != expected.dtype:
         found, wanted = f"{stored.dtype}{stored.shape}", f"{expected.dtype}{expected.shape}"
         raise StudioError(f"{path}: {found} where this study has {wanted}: was the geometry or the precision changed?")
-    return jax.numpy.asarray(stored) if isinstance(like, jax.Array) else stored
+    return jnp.asarray(stored) if isinstance(like, jax.Array) else stored
 
 
 def _sync_folder(directory: Path) -> None:

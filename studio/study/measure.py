@@ -23,7 +23,7 @@ from .objective_shards import split_events
 from .observer import AbstractObserver
 from .physics import AbstractPhysics
 from .report import plain
-from .validation import ValidationShard, event_errors, piece_count, report, validate, validation_key
+from .validation import Validation, ValidationShard, event_errors, report, validation_key
 
 _ANOTHER = 1  # added to the study's seed, so that a second measurement sees other events than the first
 
@@ -54,18 +54,10 @@ def measure(
             "no two events start inside all designs", key="designs", remedy="compare detectors of similar size"
         )
     shard = experiment.validation.shard
-    observer.stage("measure", piece_count(len(detectors), kept, shard), 0)
     family = physics or physics_of(file, first)
-    lines = validate(
-        family,
-        detectors,
-        kept,
-        runner,
-        seed=chosen,
-        shard=shard,
-        reconstruct=True,
-        record=lambda line: observer.advance({}),
-    )
+    validation = Validation(ValidationShard(family, chosen, True), runner, kept, shard)
+    observer.stage("measure", validation.count(len(detectors)), 0)
+    lines = validation.run(detectors, record=lambda line: observer.advance({}))
     return {
         "seed": chosen,
         "designs": {k: str(v) for k, v in designs.items()},

@@ -166,7 +166,10 @@ class ShardedObjective:
         return PopulationResult(*self._combined(summaries), gradient, summaries)
 
     def value(self, tree: Any, groups: Sequence[Primary]) -> PopulationResult:
-        """As `value_and_gradient`, without the gradient."""
+        """As `value_and_gradient`, without the gradient. A mean over events uses the same program: compiling another one
+        costs more than the gradients that are thrown away."""
+        if self.one_pass:
+            return dataclasses.replace(self.value_and_gradient(tree, groups), gradient={})
         shards = self._shards(tree, groups)
         summaries = _real_rows(shards, self.runner.map(self._summaries, shards))
         return PopulationResult(*self._combined(summaries), {}, summaries)
@@ -222,4 +225,4 @@ def _real_rows(shards: Sequence[Shard], results: Sequence[np.ndarray]) -> Float[
 
 
 def _device() -> Any:
-    return jax.config.jax_default_device
+    return jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]

@@ -30,7 +30,7 @@ from .objective_shards import ShardedObjective
 from .observer import AbstractObserver, Silent
 from .physics import AbstractPhysics
 from .report import plain, write_figures, write_history_table
-from .validation import piece_count, report, validate, validation_key
+from .validation import Validation, ValidationShard, report, validation_key
 
 DESIGN, GRADIENT_CHECK = "design.yaml", "gradient_check.json"
 
@@ -98,8 +98,9 @@ class Study:
         **Raises** `InputError` where the directory holds a study already or cannot be written, `StudioError` where the gradient
         check fails or the work does.
         """
+        baseline = assemble(self.file, self.physics).baseline  # errors are reported against the user's own file
         with Ledger(Path(directory)) as ledger:
-            self._begin(ledger, check_gradient)
+            self._begin(ledger, baseline, check_gradient)
             return Study.in_directory(directory, physics=self.physics)._continue(ledger, runner, tracker, observer)
 
     def resume(
@@ -116,12 +117,12 @@ class Study:
 
     # ---- stages --------------------------------------------------------------------------------------------------------
 
-    def _begin(self, ledger: Ledger, check_gradient: bool) -> None:
+    def _begin(self, ledger: Ledger, baseline: Detector, check_gradient: bool) -> None:
         """Everything the study depends on goes into its directory first, in one file, so that it needs nothing else."""
         with tempfile.TemporaryDirectory() as folder:
             aside = Path(folder) / BASELINE
-            save_detector(load_detector(self.file.geometry), aside)
-            baseline = aside.read_text(encoding="utf-8")
+            save_detector(baseline, aside)
+            text = aside.read_text(encoding="utf-8")
         ledger.begin(
             {
                 "format": 1,
@@ -129,7 +130,7 @@ class Study:
                 "check_gradient": check_gradient,
                 **environment(),
                 "experiment": dict(self.file.document.data) | {"geometry": BASELINE},
-                "baseline": baseline,
+                "baseline": text,
             }
         )
 
@@ -187,6 +188,8 @@ class _Stages:
 
     def run(self, tracker: _Tracked) -> StudySolution:
         tracker.call("start", self.ledger.directory, _flat(self.file.document.data))
+        judged = self.assembly.experiment.validation.events > 0
+        validation = self.validation() if judged else None
         check = self.gradient_check()
         solution = self.optimise(tracker)
         history = self.ledger.lines(HISTORY)
@@ -197,13 +200,13 @@ class _Stages:
         save_detector(solution.tree, self.ledger.directory / DESIGN)
         # Read back, so that what is judged is what the file says.
         design = load_detector(self.ledger.directory / DESIGN)
-        validation = self.validate(design)
-        result = self.result(solution, design, check, validation)
+        measured = {"events": 0} if validation is None else self.validate(validation, design)
+        result = self.result(solution, design, check, measured)
         write_figures(self.assembly, design, history, self.ledger.directory, self.observer)
         self.ledger.write_json(RESULT, result)
         tracker.call("finish", result, sorted(path for path in self.ledger.directory.rglob("*") if path.is_file()))
         baseline, rows = self.assembly.baseline, result["constraints"]
-        return StudySolution(design, baseline, history, rows, check, validation, result, self.ledger.directory)
+        return StudySolution(design, baseline, history, rows, check, measured, result, self.ledger.directory)
 
     def gradient_check(self) -> dict[str, Any] | None:
         """The Taylor test, once a study. **Raises** `StudioError` where the gradient is wrong."""
@@ -248,36 +251,30 @@ class _Stages:
         self.ledger.save(state, self.ledger.append(HISTORY, line))
         return line
 
-    def validate(self, design: Detector) -> dict[str, Any]:
-        """Fresh events for baseline and optimum; pieces that the ledger holds are not computed again."""
+    def validation(self) -> Validation:
+        """Fresh events, and the work on them begun beside the optimisation: compiling takes as long as the steps do."""
         experiment = self.assembly.experiment
-        count = experiment.validation.events
-        if count == 0:
-            return {"events": 0}
-        groups = draw(self.file, self.assembly.baseline, validation_key(experiment.seed), count)
+        groups = draw(self.file, self.assembly.baseline, validation_key(experiment.seed), experiment.validation.events)
+        work = ValidationShard(self.assembly.physics, experiment.seed, experiment.validation.reconstruct)
+        validation = Validation(work, self.runner, groups, experiment.validation.shard)
+        if not self.ledger.lines(VALIDATION):
+            validation.begin("baseline", self.assembly.baseline)
+        return validation
+
+    def validate(self, validation: Validation, design: Detector) -> dict[str, Any]:
+        """Events for baseline and optimum; pieces that the ledger holds are not computed again."""
         designs = {"baseline": self.assembly.baseline, "optimum": design}
         self.ledger.truncate(VALIDATION)
         done = self.ledger.lines(VALIDATION)
-        shard = experiment.validation.shard
-        self.observer.stage("validate", piece_count(len(designs), groups, shard), len(done))
+        self.observer.stage("validate", validation.count(len(designs)), len(done))
 
         def record(line: Mapping[str, Any]) -> None:
             self.ledger.append(VALIDATION, line)
             self.observer.advance({})
 
         with self._timed("validate"):
-            lines = validate(
-                self.assembly.physics,
-                designs,
-                groups,
-                self.runner,
-                seed=experiment.seed,
-                shard=shard,
-                reconstruct=experiment.validation.reconstruct,
-                done=done,
-                record=record,
-            )
-        return report(lines, tuple(designs), seed=experiment.seed)
+            lines = validation.run(designs, done=done, record=record)
+        return report(lines, tuple(designs), seed=self.assembly.experiment.seed)
 
     def result(
         self, solution: Any, design: Detector | None, check: dict[str, Any] | None, validation: dict[str, Any]

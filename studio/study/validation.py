@@ -7,8 +7,9 @@ comparison is as sharp as it can be. Events come from a stream of the study's se
 from __future__ import annotations
 
 import dataclasses
-import threading
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import jax
@@ -42,14 +43,12 @@ class ValidationShard:
 
     def __init__(self, physics: AbstractPhysics, seed: int, reconstruct: bool):
         self.physics, self.seed, self.reconstruct = physics, seed, reconstruct
-        self._first = threading.Lock()
         self.sample = jax.jit(self._sampled)
         self._resolution = jax.jit(self._resolved)
 
     def __call__(self, piece: Piece) -> dict[str, Any]:
-        with self._first:  # programs compile once, not once a lane
-            sigma = np.asarray(self._resolution(piece.detector, piece.events), np.float64)
-            readouts = self.sample(piece.detector, piece.events, piece.indices) if self.reconstruct else None
+        sigma = np.asarray(self._resolution(piece.detector, piece.events), np.float64)
+        readouts = self.sample(piece.detector, piece.events, piece.indices) if self.reconstruct else None
         line: dict[str, Any] = {"design": piece.design, "piece": piece.number, "crlb": sigma[: piece.kept].tolist()}
         if readouts is not None:
             estimates = self.physics.reconstruct(piece.detector, piece.events.particle, readouts)
@@ -92,34 +91,46 @@ def validation_key(seed: int) -> Any:
     return jax.random.fold_in(jax.random.key(seed), _STREAM)
 
 
-def validate(
-    physics: AbstractPhysics,
-    designs: Mapping[str, Any],
-    groups: Sequence[Primary],
-    runner: AbstractRunner,
-    *,
-    seed: int,
-    shard: int,
-    reconstruct: bool,
-    done: Sequence[Mapping[str, Any]] = (),
-    record: Callable[[Mapping[str, Any]], None] = lambda line: None,
-) -> list[Mapping[str, Any]]:
-    """Simulates and reconstructs all events of `groups` for every design, in pieces of `shard` events.
+Line = Mapping[str, Any]
 
-    `done`: lines of pieces that an interrupted run already finished; they are not computed again. `record` is called with
-    every new line, in order. Returns all lines in order.
+
+class Validation:
+    """Simulates and reconstructs events for several designs, in pieces of `shard` events, on a runner.
+
+    `begin` may be called early, while something else goes on: it computes the first piece, and so compiles what all pieces
+    need, beside it.
     """
-    pieces = list(_pieces(designs, groups, shard))
-    lines: list[Mapping[str, Any]] = list(done[: len(pieces)])
-    for line in runner.stream(ValidationShard(physics, seed, reconstruct), pieces[len(lines) :]):
-        record(line)
-        lines.append(line)
-    return lines
 
+    def __init__(self, work: ValidationShard, runner: AbstractRunner, groups: Sequence[Primary], shard: int):
+        self.work, self.runner, self.groups, self.shard = work, runner, tuple(groups), shard
+        self._first: Future[Line] | None = None
 
-def piece_count(designs: int, groups: Sequence[Primary], shard: int) -> int:
-    """Number of pieces that `validate` works through."""
-    return designs * sum(-(-group.count // shard) for group in groups)
+    def begin(self, name: str, detector: Any) -> None:
+        """Starts on the first piece of the first design."""
+        self._first = self.runner.submit(self.work, next(_pieces({name: detector}, self.groups, self.shard)))
+
+    def count(self, designs: int) -> int:
+        """Number of pieces for so many designs."""
+        return designs * sum(-(-group.count // self.shard) for group in self.groups)
+
+    def run(
+        self,
+        designs: Mapping[str, Any],
+        *,
+        done: Sequence[Line] = (),
+        record: Callable[[Line], None] = lambda line: None,
+    ) -> list[Line]:
+        """All lines in order. `done`: lines that an interrupted run left, not computed again; `record` gets every new one."""
+        pieces = list(_pieces(designs, self.groups, self.shard))
+        lines: list[Line] = list(done[: len(pieces)])
+        rest = pieces[len(lines) :]
+        if rest:
+            # One piece alone, so that programs are compiled once and not once a lane.
+            first = self._first if not lines and self._first is not None else self.runner.submit(self.work, rest[0])
+            for line in itertools.chain([first.result()], self.runner.stream(self.work, rest[1:])):
+                record(line)
+                lines.append(line)
+        return lines
 
 
 def _pieces(designs: Mapping[str, Any], groups: Sequence[Primary], shard: int) -> Iterator[Piece]:

@@ -19,6 +19,7 @@ from studio.design import (
     trace_counts,
 )
 
+FAST = {"kind": "adam", "learning_rate": 0.05}
 START = {"p": np.random.default_rng(0).normal(size=(6, 2)), "size": 1.5}
 
 
@@ -26,11 +27,16 @@ def objective(tree):
     return jnp.sum(tree["p"] ** 2) / tree["size"] + tree["size"]
 
 
+def positions(tree):
+    return tree["p"]
+
+
+def cost(tree):
+    return tree["size"] * jnp.mean(tree["p"] ** 2)
+
+
 def optimisation(kind, **options):
-    constraints = [
-        MinimumSpacing(lambda tree: tree["p"], 0.8),
-        AtMost(lambda tree: tree["size"] * jnp.max(tree["p"] ** 2), 2.0, "budget"),
-    ]
+    constraints = [MinimumSpacing(positions, 0.8), AtMost(cost, 2.0, "budget")]
     free = {"p": None, "size": "positive"}
     return Optimisation(START, free, objective, constraints, optimiser=kind, steps=12, starts=2, seed=5, **options)
 
@@ -53,7 +59,7 @@ def test_a_stored_state_goes_on_bit_by_bit(kind):
     whole, history = optimisation(kind), []
     state = whole.initial()
     final = run(whole, state, history)
-    for stop in (1, 7, 13, 20):
+    for stop in (1, 13, 20):
         first, early = optimisation(kind), []
         stored = pickle.dumps(run(first, first.initial(), early, stop))
         second = optimisation(kind)  # a new process would build it anew
@@ -75,9 +81,6 @@ def test_one_compilation_whatever_the_values():
         spacing = MinimumSpacing(positions, 0.8)
         optimise(tree, {"p": None, "size": "positive"}, objective, [spacing], optimiser="adam", steps=5)
         return trace_counts()
-
-    def positions(tree):
-        return tree["p"]
 
     before = count(0.0)
     assert count(0.1) == before
@@ -127,8 +130,8 @@ def test_several_starts_find_what_one_misses():
         return jnp.sum(-jnp.exp(-((x + 1) ** 2)) - 3 * jnp.exp(-2 * (x - 2) ** 2))
 
     start = {"x": np.array([-1.2])}
-    alone = optimise(start, {"x": (-4, 4)}, valleys)
-    several = optimise(start, {"x": (-4, 4)}, valleys, starts=8, seed=1)
+    alone = optimise(start, {"x": (-4, 4)}, valleys, optimiser="adam")
+    several = optimise(start, {"x": (-4, 4)}, valleys, optimiser="adam", starts=8, seed=1)
     assert float(alone.tree["x"][0]) == pytest.approx(-1.0, abs=1e-2)
     assert float(several.tree["x"][0]) == pytest.approx(2.0, abs=1e-2)
     assert several.start_values[0] == pytest.approx(alone.objective, abs=1e-9)
@@ -143,7 +146,9 @@ def test_evaluate_from_elsewhere_gets_tree_and_step():
         x = np.asarray(tree["x"])
         return Evaluation(float(np.sum((x - 3) ** 2)), {"x": 2 * (x - 3)}, {"square": float(np.sum((x - 3) ** 2))})
 
-    result = optimise({"x": np.array([1.0, 2.0])}, ["x"], evaluate=evaluate, steps=50, gradient_check=False)
+    result = optimise(
+        {"x": np.array([1.0, 2.0])}, ["x"], evaluate=evaluate, steps=50, gradient_check=False, optimiser=FAST
+    )
     assert steps == list(range(51))
     assert result.terms_start == {"square": 5.0}
     assert result.terms_end["square"] < 0.1

@@ -88,6 +88,25 @@ def test_samples_are_allowed_and_retraction_keeps_the_value(name):
     np.testing.assert_allclose(bound.forward(bound.retract(coordinates)), bound.forward(coordinates), atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("positive", "simplex")])
+def test_steepening_gives_the_gradient_by_values_in_natural_units(name):
+    bound, shape = CASES[name]
+    generator = np.random.default_rng(4)
+    coordinates, by_value = generator.normal(size=shape), generator.normal(size=shape)
+    if name == "unit vectors":
+        by_value -= (
+            np.sum(by_value * coordinates, -1, keepdims=True) * coordinates / np.sum(coordinates**2, -1, keepdims=True)
+        )
+        coordinates /= np.linalg.norm(coordinates, axis=-1, keepdims=True)
+    width = {"interval": 3.5, "disc": 3.0}.get(name, 1.0)
+
+    @jax.jit
+    def steepened(w, g):
+        return bound.steepen(w, jax.vjp(bound.forward, w)[1](g)[0])
+
+    np.testing.assert_allclose(steepened(coordinates, by_value), width * by_value, rtol=1e-9, atol=1e-12)
+
+
 def test_the_centre_of_a_disc_is_smooth():
     disc = Disc(2.0)
     np.testing.assert_allclose(jax.jacfwd(disc.forward)(jnp.zeros(2)), 2.0 * np.eye(2), atol=1e-15)

@@ -11,7 +11,6 @@ import pytest
 from scipy.integrate import quad
 
 from studio.event import delta_rays, energy_loss, knock_on, shower
-
 from tests.reference_data import reference
 
 MUON_MASS = 105.6583755
@@ -23,7 +22,7 @@ REFERENCE_INDEX = 1.333 + 0.0044 * (1239.842 / WAVELENGTH - 1.77)  # PhotonSim's
 def water_index() -> np.ndarray:
     from studio.medium import Water
 
-    return np.asarray(Water().refractive_index(WAVELENGTH))
+    return np.asarray(Water().refractive_index(jnp.asarray(WAVELENGTH)))
 
 
 def photons(kinetic_energy: float, index: np.ndarray) -> tuple[float, float]:
@@ -36,14 +35,14 @@ def photons(kinetic_energy: float, index: np.ndarray) -> tuple[float, float]:
         light = np.clip(1.0 - 1.0 / (index**2 * np.atleast_1d(squared)[:, None]), 0.0, None)
         return PHOTONS_275_674 * np.trapezoid(light / WAVELENGTH**2, WAVELENGTH, axis=1)
 
-    loss = np.asarray(energy_loss.stopping_power(jnp.asarray(energies)))
+    loss = energy_loss.bethe(energies)
     delta = np.asarray(delta_rays.light_per_length(jnp.asarray(energies))) * yields(1.0)
     return float(np.trapezoid(yields(beta2) / loss, energies)), float(np.trapezoid(delta / loss, energies))
 
 
 @pytest.mark.parametrize("energy", [100.0, 200.0, 500.0, 1000.0, 2000.0])
 def test_muon_totals_agree_with_geant4(energy):
-    """Within 3 % with that simulation's refractive index; 0.5 % is found."""
+    """The design asks for 3 %; with that simulation's refractive index 0.5 % is found, and 1 % asked for here."""
     with reference("optical/water_mu-_smax_data.csv").open() as lines:
         rows = {float(r["energy_mev"]): float(r["entries"]) / float(r["n_events"]) for r in csv.DictReader(lines)}
     assert sum(photons(energy, REFERENCE_INDEX)) == pytest.approx(rows[energy], rel=0.01)
@@ -72,7 +71,7 @@ def test_light_per_length_is_the_integral_of_the_knock_on_spectrum(energy):
         return electron * float(knock_on.spectrum(electron, energy)) * float(length(electron))
 
     length = jax.jit(shower.equivalent_length)
-    low, high = np.log(shower.LIGHT_THRESHOLD), np.log(float(knock_on.largest_transfer(np.array(energy))))
+    low, high = np.log(shower.LIGHT_THRESHOLD), np.log(float(energy_loss.maximum_transfer(np.array(energy))))
     expected = quad(integrand, low, high, epsrel=1e-6, limit=200)[0]
     assert float(delta_rays.light_per_length(energy)) == pytest.approx(expected, rel=2e-4)
 
@@ -91,25 +90,20 @@ def test_mean_cosine_follows_from_kinematics():
     Both sides from the tables: the right one with the electrons' fitted profiles over all shares of their light, 0.01.
     """
     energy = 1000.0
+    x = np.linspace(-1.0, 1.0, 8001)
 
-    def mean_cosine(weights, basis):
-        x = np.linspace(-1.0, 1.0, 8001)
+    def means(basis):
         density = np.exp(-0.5 * ((x[:, None] - basis.centres) / basis.sigmas) ** 2)
-        density /= np.trapezoid(density, x, axis=0)
-        return float(np.trapezoid(x * (density @ np.asarray(weights)), x))
+        return np.trapezoid(x[:, None] * density, x, axis=0) / np.trapezoid(density, x, axis=0)
 
-    electrons = np.geomspace(0.3, float(knock_on.largest_transfer(np.array(energy))) * 0.999, 60)
+    electrons = np.geomspace(0.3, float(energy_loss.maximum_transfer(np.array(energy))) * 0.999, 60)
     light = np.asarray(shower.equivalent_length(jnp.asarray(electrons)))
     weight = electrons * knock_on.spectrum(electrons, energy) * light
-    shares = (np.arange(12) + 0.5) / 12
-    own = np.array(
-        [
-            np.mean([mean_cosine(shower.angular_profile(e, f), shower.angular_basis()) for f in shares])
-            for e in electrons
-        ]
-    )
+    profiles = jax.vmap(jax.vmap(shower.angular_profile, (None, 0)), (0, None))
+    weights = np.asarray(profiles(jnp.asarray(electrons), jnp.asarray((np.arange(12) + 0.5) / 12)))
+    own = np.mean(weights, axis=1) @ means(shower.angular_basis())
     expected = np.sum(weight * own * knock_on.emission_cosine(electrons, energy)) / np.sum(weight)
-    found = mean_cosine(delta_rays.angular_profile(energy), delta_rays.angular_basis())
+    found = np.asarray(delta_rays.angular_profile(energy)) @ means(delta_rays.angular_basis())
     assert found == pytest.approx(expected, abs=0.01)
 
 

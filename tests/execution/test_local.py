@@ -50,7 +50,7 @@ def test_items_in_flight_are_bounded():
         results = runner.stream(lambda number: number, items())
         next(results)
         assert len(taken) <= 5
-        results.close()
+        del results
 
 
 def test_an_exception_of_the_function_arrives():

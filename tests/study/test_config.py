@@ -11,7 +11,7 @@ from studio import InputError
 from studio.event import PARTICLES
 from studio.io.document import load_document
 from studio.study.config import PARTICLES as CONFIG_PARTICLES
-from studio.study.config import experiment_schema
+from studio.study.config import DirectionAround, experiment_schema
 from studio.study.example import write_example
 from studio.study.experiment_file import parse_experiment, read_experiment, shipped_geometries, yaml_text
 
@@ -139,6 +139,7 @@ def test_units_arrive_in_the_studios_own(tmp_path):
     experiment = read_experiment(file).experiment
     assert experiment.events.kinetic_energy == (200.0, 1000.0)
     assert experiment.free["volume.radius"].between == (3000.0, 5000.0)
+    assert isinstance(experiment.events.direction, DirectionAround)
     assert experiment.events.direction.spread == pytest.approx(math.radians(20))
     assert experiment.nuisances == {"medium.absorption_length": 0.1, "sensors.efficiency": None}
     assert experiment.wanted == ("direction", "vertex")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -16,6 +17,7 @@ from ..space import retracted
 from ..tracing import traced
 from .base import AbstractOptimiser, Advance
 
+_SECOND_MOMENT = ("adam", "adamw", "nadam", "amsgrad", "adabelief", "radam", "yogi")
 _FAMILY = ("adam", "adamw", "nadam", "amsgrad", "adabelief", "rmsprop", "sgd", "lion", "yogi", "radam")
 
 #: After so many halvings of the step an objective that is not finite is given up.
@@ -26,7 +28,7 @@ class FirstOrder(AbstractOptimiser):
     """An optax transformation on the gradient along the constraints, followed by feasibility restoration.
 
     The gradient is first projected: whatever would break a constraint within one step is taken out of it, and the
-    multipliers come with the projection. Every evaluated design satisfies the constraints, so no simulation is spent
+    multipliers come with the projection. Then the flattening of bounds near their edges is taken out. Every evaluated design satisfies the constraints, so no simulation is spent
     on a design that could not be reported; the fixed points are those of the constrained problem whatever the
     transformation does to each coordinate.
 
@@ -47,7 +49,8 @@ class FirstOrder(AbstractOptimiser):
 
     def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
         gradient, multipliers = self._along_constraints(problem, iterate)
-        moves, memory = jax.device_get(_update(self.transformation, gradient, iterate.optimiser, iterate.coordinates))
+        moved_by = _update(self.transformation, problem.space, gradient, iterate.optimiser, iterate.coordinates)
+        moves, memory = jax.device_get(moved_by)
         moved = {name: iterate.coordinates[name] + iterate.step_scale * moves[name] for name in moves}
         trial = retracted(problem.space, moved, iterate.coordinates)
         restored = problem.restore(trial, iterate.constraint_scales)
@@ -92,14 +95,26 @@ class FirstOrder(AbstractOptimiser):
 
 
 @eqx.filter_jit
-def _update(transformation, gradient, memory, coordinates):
+def _update(transformation, space, gradient, memory, coordinates):
     traced("optimiser_update")
     gradient = jax.tree.map(lambda g, c: jnp.asarray(g, jnp.asarray(c).dtype), gradient, coordinates)
+    gradient = space.steepen(coordinates, gradient)
     return transformation.update(gradient, memory, coordinates)
 
 
+@functools.cache
+def _first_order(name: str, learning_rate: float, steps: int, decay: bool, options: tuple) -> FirstOrder:
+    # One object for one description: an optax transformation is made of closures, and others would be compiled anew.
+    half = steps // 2
+    cosine = optax.cosine_decay_schedule(learning_rate, max(steps - half, 1), alpha=0.01)
+    schedule = (
+        optax.join_schedules([optax.constant_schedule(learning_rate), cosine], [half]) if decay else learning_rate
+    )
+    return FirstOrder(getattr(optax, name)(schedule, **dict(options)), learning_rate)
+
+
 def first_order(
-    name: str = "adam", learning_rate: float = 0.01, steps: int = 200, decay: bool = True, **options: Any
+    name: str = "adam", learning_rate: float = 0.02, steps: int = 200, decay: bool = True, **options: Any
 ) -> FirstOrder:
     """A first-order optimiser of optax by name.
 
@@ -108,7 +123,8 @@ def first_order(
     - `learning_rate`: in natural units per step: 0.01 moves a sensor by about one percent of the tank's half-size.
     - `steps`: the length of the run; with `decay` the rate stays constant for the first half and then falls to one
       hundredth along a cosine, so that the end settles.
-    - `options`: further arguments of the optax optimiser, for example `b2=0.99`.
+    - `options`: further arguments of the optax optimiser. Where it has a `b2`, the default here is 0.95: runs are a few
+      hundred steps, and near a bound gradients fall by decades, which optax's memory of a thousand steps cannot follow.
 
     **Raises** `InputError` for an unknown name or option, or a learning rate that is not positive.
     """
@@ -118,12 +134,9 @@ def first_order(
         )
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise InputError("must be positive", key="optimiser.learning_rate", value=learning_rate)
-    half = steps // 2
-    cosine = optax.cosine_decay_schedule(learning_rate, max(steps - half, 1), alpha=0.01)
-    schedule = (
-        optax.join_schedules([optax.constant_schedule(learning_rate), cosine], [half]) if decay else learning_rate
-    )
+    if name in _SECOND_MOMENT:
+        options = {"b2": 0.95, **options}
     try:
-        return FirstOrder(getattr(optax, name)(schedule, **options), learning_rate)
+        return _first_order(name, float(learning_rate), int(steps), decay, tuple(sorted(options.items())))
     except TypeError as error:
         raise InputError(f"the optimiser {name} refuses its options: {error}", key="optimiser", value=options) from None

@@ -34,7 +34,8 @@ class QuasiNewton(AbstractOptimiser):
     - `tolerance`: converged when the gradient has fallen to this fraction of the start's (natural units), and the
       relative violation is within the problem's own tolerance.
     - `inner_steps`: at most so many steps between updates of the multipliers.
-    - `largest_step`: no coordinate moves by more natural units in one step.
+    - `largest_step`: at first no coordinate moves by more natural units in one step; the bound doubles with every step
+      that reaches it downhill, and shrinks back when a step was too long.
     """
 
     memory: int = eqx.field(static=True, default=20)
@@ -48,6 +49,7 @@ class QuasiNewton(AbstractOptimiser):
             "inner": np.asarray(0),
             "outer": np.asarray(0),
             "violation": np.asarray(np.inf),
+            "trust": np.asarray(self.largest_step),
         }
 
     def initial_penalty(self) -> float:
@@ -65,8 +67,9 @@ class QuasiNewton(AbstractOptimiser):
                 reset = eqx.tree_at(lambda i: i.optimiser["lbfgs"], iterate, self._fresh(iterate.coordinates))
                 return Advance(reset, False, False, "", "", 0.0, "memory of the quasi-Newton method cleared")
             return self._settle(problem, iterate, 0.0, "no further decrease within rounding")
-        coordinates, evaluation, length = found
-        optimiser = {**iterate.optimiser, "lbfgs": memory, "inner": iterate.optimiser["inner"] + 1}
+        coordinates, evaluation, length, trust = found
+        count = iterate.optimiser["inner"] + 1
+        optimiser = {**iterate.optimiser, "lbfgs": memory, "inner": count, "trust": np.asarray(trust)}
         prepared = problem.prepare(coordinates)
         moved = eqx.tree_at(
             lambda i: (i.coordinates, i.evaluation, i.optimiser, i.prepared, i.multipliers),
@@ -88,36 +91,43 @@ class QuasiNewton(AbstractOptimiser):
     def _direction(self, iterate: Iterate, gradient: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Any, float]:
         for lbfgs in (iterate.optimiser["lbfgs"], self._fresh(iterate.coordinates)):
             preconditioned, memory = jax.device_get(_precondition(self.memory, gradient, lbfgs, iterate.coordinates))
-            direction = {name: -array for name, array in preconditioned.items()}
+            direction = {name: -array.astype(iterate.coordinates[name].dtype) for name, array in preconditioned.items()}
             slope = _inner(gradient, direction)
             if np.isfinite(slope) and slope < 0:
                 break
-        largest = _size(direction)
-        if largest > self.largest_step:
-            shrink = self.largest_step / largest
+        largest, trust = _size(direction), float(iterate.optimiser["trust"])
+        if largest > trust:
+            shrink = trust / largest
             direction, slope = {name: array * shrink for name, array in direction.items()}, slope * shrink
         return direction, memory, slope
 
     def _line_search(self, problem, iterate, direction, value, slope, step, trials=30):
-        """The weak Wolfe point along a direction: coordinates, evaluation, length; None where there is no decrease."""
+        """The weak Wolfe point along a direction: coordinates, evaluation, length and the next largest step.
+
+        None where there is no decrease.
+        """
         low, high, length, best = 0.0, math.inf, 1.0, None
-        largest = _size(direction)
+        largest, trust = _size(direction), float(iterate.optimiser["trust"])
         rounding = 4 * np.finfo(float).eps * max(abs(value), 1e-300)
         for _ in range(trials):
-            point = {name: iterate.coordinates[name] + length * direction[name] for name in direction}
+            point = {
+                name: iterate.coordinates[name] + np.asarray(length, array.dtype) * array
+                for name, array in direction.items()
+            }
             evaluation = problem.evaluate(point, step)
             there, gradient = problem.lagrangian(iterate, point, evaluation) if finite(evaluation) else (math.inf, {})
             slope_there = _inner(gradient, direction) if gradient else math.inf
             if not there <= value + _DECREASE * length * slope and not _flat(
                 there - value, slope_there, slope, rounding
             ):
-                high = length
+                high, trust = length, max(trust / 2, self.largest_step)
             else:
-                best = (point, evaluation, length * largest)
-                if slope_there >= _CURVATURE * slope or length * largest >= self.largest_step:
+                downhill = slope_there < 0.1 * slope and length * largest >= 0.99 * trust
+                best = (point, evaluation, length * largest, 2 * trust if downhill else trust)
+                if slope_there >= _CURVATURE * slope or length * largest >= 0.99 * trust:
                     return best
                 low = length
-            length = 0.5 * (low + high) if math.isfinite(high) else min(2 * low, self.largest_step / largest)
+            length = 0.5 * (low + high) if math.isfinite(high) else min(2 * low, trust / largest)
             if length * largest < 1e-15 or (math.isfinite(high) and high - low < 1e-12 * high):
                 break
         return best
@@ -154,6 +164,7 @@ class QuasiNewton(AbstractOptimiser):
                     "inner": np.asarray(0),
                     "outer": memory["outer"] + 1,
                     "violation": np.asarray(worst),
+                    "trust": np.asarray(self.largest_step),
                 },
             ),
         )

@@ -14,6 +14,9 @@ from ..._checks import InputError
 #: coordinate is infinite, closer to it the derivative vanishes and no optimiser can leave.
 EDGE_FRACTION = 1e-3
 
+#: `steepen` multiplies by no more than this.
+STEEPEST = 1e8
+
 #: Below this relative distance a start counts as lying on the edge.
 EDGE_TOLERANCE = 1e-9
 
@@ -38,6 +41,15 @@ class AbstractBound(eqx.Module):
     @abc.abstractmethod
     def retract(self, coordinates: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
         """Equivalent coordinates in good condition, for example of unit length; most bounds return them unchanged."""
+
+    @abc.abstractmethod
+    def steepen(self, coordinates: Float[ArrayLike, "..."], gradient: Float[ArrayLike, "..."]) -> Float[Array, "..."]:
+        """A gradient by coordinates without the flattening of `forward` near its edges.
+
+        There the gradient by coordinates vanishes whatever the objective wants, and a first-order step with it. The
+        result is the inverse of the (symmetric, positive) Jacobian times the gradient, in natural units, so it is zero
+        where the gradient is.
+        """
 
     @abc.abstractmethod
     def excess(self, values: Float[ArrayLike, "..."]) -> Float[np.ndarray, "..."]:

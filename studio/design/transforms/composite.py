@@ -65,6 +65,14 @@ class Rowwise(AbstractBound):
             result = jnp.where(mask, bound.retract(jnp.where(mask, coordinates, bound.neutral(coordinates))), result)
         return result
 
+    def steepen(self, coordinates, gradient):
+        coordinates, result = jnp.asarray(coordinates), jnp.asarray(gradient)
+        for index, bound in enumerate(self.bounds):
+            mask = self._mask(index, coordinates)
+            own = jnp.where(mask, coordinates, bound.neutral(coordinates))
+            result = jnp.where(mask, bound.steepen(own, jnp.where(mask, result, 0.0)), result)
+        return result
+
     def excess(self, values):
         array = np.asarray(values)
         self._check_rows(array)
@@ -137,6 +145,11 @@ class Columnwise(AbstractBound):
 
     def retract(self, coordinates):
         return self._columns(lambda bound, column: bound.retract(column), jnp.asarray(coordinates), jnp.stack)
+
+    def steepen(self, coordinates, gradient):
+        coordinates, gradient = jnp.asarray(coordinates), jnp.asarray(gradient)
+        columns = [b.steepen(coordinates[..., i], gradient[..., i]) for i, b in enumerate(self.bounds)]
+        return jnp.stack(columns, axis=-1)
 
     def excess(self, values):
         return self._columns(lambda bound, column: bound.excess(column), np.asarray(values), np.stack).max(axis=-1)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..._checks import InputError
-from .base import EDGE_FRACTION, EDGE_TOLERANCE, AbstractBound
+from .base import EDGE_FRACTION, EDGE_TOLERANCE, STEEPEST, AbstractBound
 
 
 def magnitude(values: np.ndarray) -> float:
@@ -29,6 +29,9 @@ class Unbounded(AbstractBound):
 
     def retract(self, coordinates):
         return jnp.asarray(coordinates)
+
+    def steepen(self, coordinates, gradient):
+        return jnp.asarray(gradient)
 
     def excess(self, values):
         return np.full(np.shape(values), -np.inf)
@@ -57,6 +60,9 @@ class Positive(AbstractBound):
 
     def retract(self, coordinates):
         return jnp.asarray(coordinates)
+
+    def steepen(self, coordinates, gradient):
+        return jnp.asarray(gradient)
 
     def excess(self, values):
         array = np.asarray(values)
@@ -110,6 +116,9 @@ class Interval(AbstractBound):
     def retract(self, coordinates):
         return jnp.asarray(coordinates)
 
+    def steepen(self, coordinates, gradient):
+        return gradient * jnp.minimum(jnp.cosh(jnp.clip(coordinates, -20, 20)) ** 2, STEEPEST)
+
     def excess(self, values):
         array = np.asarray(values)
         slack = EDGE_TOLERANCE * (self.upper - self.lower)
@@ -139,6 +148,9 @@ class Angle(AbstractBound):
 
     def retract(self, coordinates):
         return jnp.asarray(coordinates)
+
+    def steepen(self, coordinates, gradient):
+        return jnp.asarray(gradient)
 
     def excess(self, values):
         return np.full(np.shape(values), -np.inf)

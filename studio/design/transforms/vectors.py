@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..._checks import InputError
-from .base import EDGE_FRACTION, EDGE_TOLERANCE, AbstractBound
+from .base import EDGE_FRACTION, EDGE_TOLERANCE, STEEPEST, AbstractBound
 
 
 class Disc(AbstractBound):
@@ -44,6 +44,15 @@ class Disc(AbstractBound):
     def retract(self, coordinates):
         return jnp.asarray(coordinates)
 
+    def steepen(self, coordinates, gradient):
+        coordinates = jnp.asarray(coordinates)
+        square = jnp.sum(coordinates**2, axis=-1, keepdims=True)
+        length = jnp.sqrt(jnp.where(square > 0, square, 1.0))
+        outward = jnp.sum(coordinates * gradient, axis=-1, keepdims=True) * coordinates / length**2
+        radial = jnp.minimum(jnp.cosh(jnp.minimum(length, 20)) ** 2, STEEPEST)
+        tangential = jnp.where(square > 0, length / jnp.tanh(length), 1.0)
+        return radial * outward + tangential * (gradient - outward)
+
     def excess(self, values):
         return np.linalg.norm(np.asarray(values), axis=-1) - self.radius * (1 + EDGE_TOLERANCE)
 
@@ -76,6 +85,9 @@ class UnitVector(AbstractBound):
 
     def retract(self, coordinates):
         return self.forward(coordinates)
+
+    def steepen(self, coordinates, gradient):
+        return jnp.asarray(gradient)
 
     def excess(self, values):
         # Units typed by hand are rounded; they are normalised on entry, so only a clear departure is refused.
@@ -110,6 +122,10 @@ class Simplex(AbstractBound):
     def retract(self, coordinates):
         coordinates = jnp.asarray(coordinates)
         return coordinates - jnp.mean(coordinates, axis=-1, keepdims=True)
+
+    def steepen(self, coordinates, gradient):
+        weights = self.forward(coordinates)
+        return gradient / jnp.maximum(weights.shape[-1] * weights, 1 / STEEPEST)
 
     def excess(self, values):
         array = np.asarray(values)

@@ -2,10 +2,10 @@
 
 from ..._checks import InputError
 from ...simulation import AbstractSimulator, OpticalSimulator
-from .base import AbstractLikelihood, Measured
+from .base import AbstractLikelihood, Judged, Measured
 from .optical import OpticalLikelihood
 
-__all__ = ["AbstractLikelihood", "Measured", "OpticalLikelihood", "likelihood_of"]
+__all__ = ["AbstractLikelihood", "Judged", "Measured", "OpticalLikelihood", "likelihood_of"]
 
 
 def likelihood_of(simulator: AbstractSimulator) -> AbstractLikelihood:

@@ -20,6 +20,15 @@ class Measured(NamedTuple):
     information: Float[Array, " n"]
 
 
+class Judged(NamedTuple):
+    """Per channel `(n,)`: log likelihood `value`, its derivatives `score` with respect to each kind's mean, and `pearson`,
+    Σ (observed − mean)² over the variance that observations have, for goodness of fit."""
+
+    value: Float[Array, " n"]
+    score: tuple[Float[Array, " n"], ...]
+    pearson: Float[Array, " n"]
+
+
 class AbstractLikelihood(eqx.Module):
     """The probability of a readout, channel by channel, and the information it carries."""
 
@@ -32,7 +41,7 @@ class AbstractLikelihood(eqx.Module):
         """The measured quantities of what some channels received, one `Measured` per kind (charge, time, ...)."""
 
     @abc.abstractmethod
-    def score(
+    def judge(
         self, detector: Any, readout: Any, measured: tuple[Measured, ...], channels: Int[Array, " n"]
-    ) -> tuple[Float[Array, " n"], tuple[Float[Array, " n"], ...]]:
-        """Log likelihood per channel, and its derivative with respect to each kind's mean."""
+    ) -> Judged:
+        """How likely what the channels with indices `channels` recorded is, given what was to be measured."""

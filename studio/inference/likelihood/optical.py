@@ -16,10 +16,11 @@ from ...event import Readout
 from ...simulation.optical import Arrivals
 from ...simulation.optical.first_hit import first_hit
 from ...simulation.optical.recording import time_smear
-from .base import AbstractLikelihood, Measured
+from .base import AbstractLikelihood, Judged, Measured
 
 # Photoelectron numbers summed over around an observed charge.
 _TERMS = 16
+_TIME_FREEDOM = 25.0
 
 
 class OpticalLikelihood(AbstractLikelihood):
@@ -51,10 +52,10 @@ class OpticalLikelihood(AbstractLikelihood):
             Measured(arrivals.mean + shift, fired * genuine / (variance + smear**2)),
         )
 
-    def score(
+    def judge(
         self, detector: Detector, readout: Readout, measured: tuple[Measured, ...], channels: Int[Array, " n"]
-    ) -> tuple[Float[Array, " n"], tuple[Float[Array, " n"], ...]]:
-        """Log likelihood per sensor and its derivative with respect to expected charge and mean first-hit time."""
+    ) -> Judged:
+        """Log likelihood per sensor, with derivatives with respect to expected charge and mean first-hit time."""
         charge, time = measured
         spread = jnp.asarray([entry.charge_spread for entry in detector.sensors.types], charge.mean.dtype)
         spread = spread[detector.sensors.kind[channels]]
@@ -63,12 +64,13 @@ class OpticalLikelihood(AbstractLikelihood):
         fired = -jnp.expm1(-charge.mean)
         precision = time.information / jnp.maximum(fired, 1e-20)
         residual = readout.time[..., channels] - time.mean
-        # Dark hits and the tails of scattered light: a residual beyond 4 σ counts as one of 4 σ.
-        pull = residual * jnp.sqrt(precision)
-        weight = 1 / (1 + (jnp.maximum(jnp.abs(pull) - 4, 0.0)) ** 2)
-        time_value = jnp.where(hit, -0.5 * weight * pull**2 + 0.5 * jnp.log(jnp.maximum(precision, 1e-30)), 0.0)
-        time_score = jnp.where(hit, weight * residual * precision, 0.0)
-        return value + time_value, (charge_score, time_score)
+        # Student's form with 25 degrees of freedom in place of the normal one: dark hits and late light hardly pull.
+        pull_squared = residual**2 * precision / _TIME_FREEDOM
+        time_value = -0.5 * _TIME_FREEDOM * jnp.log1p(pull_squared) + 0.5 * jnp.log(jnp.maximum(precision, 1e-30))
+        time_value = jnp.where(hit, time_value, 0.0)
+        time_score = jnp.where(hit, residual * precision / (1 + pull_squared), 0.0)
+        pearson = (observed - charge.mean) ** 2 / (charge.mean * (1 + spread**2))
+        return Judged(value + time_value, (charge_score, time_score), pearson)
 
 
 def charge_log_density(

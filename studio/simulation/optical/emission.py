@@ -53,7 +53,8 @@ def emission(
         return _point(optics, event)
     if event.particle in MUONS:
         return _muon(simulator, detector, optics, event, latents)
-    return _electron(simulator, optics, event, latents, mean_direction=simulator.process)
+    mean_direction = simulator.process and not simulator.resolved
+    return _electron(simulator, optics, event, latents, mean_direction)
 
 
 def sampled_emission(
@@ -89,14 +90,16 @@ def _optics(simulator: OpticalSimulator, detector: Detector) -> Optics:
 def _muon(
     simulator: OpticalSimulator, detector: Detector, optics: Optics, event: Primary, latents: Array
 ) -> Emission:
-    modes = simulator.kink_modes
     if not simulator.process:
-        latents = jnp.zeros(2 * modes + 2, event.kinetic_energy.dtype)
+        way = slow_down(event, detector.volume, detector.medium, simulator.segments)
+        straight = jnp.zeros((simulator.segments + 1, 2), event.kinetic_energy.dtype)
+        return _muon_light(simulator, optics, event, way, straight, 1.0, blur=False)
+    modes = simulator.kink_modes
     kinks, straggling, delta = latents[: 2 * modes].reshape(modes, 2), latents[-2], latents[-1]
     way = slow_down(event, detector.volume, detector.medium, simulator.segments, straggling)
     deviation = kink_shapes(way, modes) @ kinks
     delta_scale = 1 + delta_fluctuation(way) * delta
-    return _muon_light(simulator, optics, event, way, deviation, delta_scale, blur=simulator.process)
+    return _muon_light(simulator, optics, event, way, deviation, delta_scale, blur=not simulator.resolved)
 
 
 def _muon_light(

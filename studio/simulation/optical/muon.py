@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import betainc
 
 from ...constants import MUON_MASS, SPEED_OF_LIGHT
 from ...event import delta_rays
@@ -19,8 +20,9 @@ from .directions import tangent_basis, unit
 from .sources import BroadSource, ConeTrack, Spread
 from .spectrum import SHORTEST
 
-# Node j of n stands at the fraction 1 − (1 − j/n)^GRADING of the path: denser towards the end, where the cone closes.
-GRADING = 1.5
+# Node j of n stands at the fraction I(j/n; a, b) of the path (incomplete beta function): denser towards the start, whose
+# light is the sharp rim of the ring, and towards the end, where the cone closes.
+GRADING = (1.3, 1.5)
 
 
 class SlowingDown(eqx.Module):
@@ -64,8 +66,7 @@ def slow_down(
     threshold = csda_range(jnp.maximum((gamma - 1) * MUON_MASS, 1.0))
     exit_path = volume.distance_to_wall(primary.vertex, primary.direction)
     length = jnp.maximum(jnp.minimum(residual - threshold, exit_path), 1.0)
-    left = jnp.asarray((1 - np.arange(segments + 1) / segments) ** GRADING, energy.dtype)
-    path = length * (1 - left)
+    path = length * jnp.asarray(betainc(*GRADING, np.arange(segments + 1) / segments), energy.dtype)
     kinetic = kinetic_energy_at(jnp.maximum(residual - path, 1.0))
     power = scattering_power(kinetic)
     return SlowingDown(
@@ -88,7 +89,7 @@ def kink_shapes(way: SlowingDown, modes: int) -> Float[Array, "nodes modes"]:
     it, growing along the stretch in proportion.
     """
     nodes = way.path.shape[0]
-    bounds = np.linspace(0, nodes - 1, modes + 1).round().astype(int)
+    bounds = stretch_bounds(nodes - 1, modes)
     columns = []
     for first, last in zip(bounds[:-1], bounds[1:], strict=True):
         gathered = way.scatter_0[last] - way.scatter_0[first]
@@ -97,6 +98,13 @@ def kink_shapes(way: SlowingDown, modes: int) -> Float[Array, "nodes modes"]:
         after = jnp.broadcast_to(jnp.sqrt(gathered), (nodes - 1 - last,))
         columns.append(jnp.concatenate([before, inside, after]))
     return jnp.stack(columns, axis=-1)
+
+
+def stretch_bounds(segments: int, modes: int) -> np.ndarray:
+    """Node indices `(modes + 1,)` that bound the stretches: short at the start, where a kink has the longest lever on
+    what the rest of the track says about the initial direction."""
+    bounds = np.round(segments * (np.arange(modes + 1) / modes) ** 1.8).astype(int)
+    return np.maximum(bounds, np.arange(modes + 1))
 
 
 def muon_sources(
@@ -120,22 +128,22 @@ def muon_sources(
     time = primary.time + way.time
     spread = way.spread if blur else Spread(*(jnp.zeros_like(way.path) for _ in Spread._fields))
     cone = ConeTrack(position, direction, time, beta(way.kinetic_energy), spread)
-    take = slice(None, None, delta_every)
-    middle = delta_every // 2
-    mean_energy = way.kinetic_energy[middle::delta_every]
+    ends = slice(None, None, delta_every)
+    middles = slice(delta_every // 2, -1, delta_every)
+    mean_energy = way.kinetic_energy[middles]
     profile = jax.vmap(delta_rays.angular_profile)(mean_energy)
     centres, sigmas = delta_rays.angular_basis()
-    length = jnp.diff(way.path[take]) * jax.vmap(delta_rays.light_per_length)(mean_energy) * delta_scale
+    length = jnp.diff(way.path[ends]) * jax.vmap(delta_rays.light_per_length)(mean_energy) * delta_scale
     broad = BroadSource(
-        position[middle::delta_every],
-        direction[middle::delta_every],
-        time[middle::delta_every],
-        jnp.diff(position[take], axis=0),
+        position[middles],
+        direction[middles],
+        time[middles],
+        jnp.diff(position[ends], axis=0),
         length,
         profile,
         jnp.asarray(centres, length.dtype),
         jnp.asarray(sigmas, length.dtype),
-        Spread(*(values[middle::delta_every] for values in spread)),
+        Spread(*(values[middles] for values in spread)),
     )
     return cone, broad
 

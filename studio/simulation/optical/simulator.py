@@ -49,6 +49,8 @@ class OpticalSimulator(AbstractSimulator):
     - `degree`: degree of the polynomials that carry transmission and colour over distance.
     - `process`: whether the particle's own fluctuations (scattering, straggling, δ rays) are on, in the mean's angular
       spread, in samples and as latents; without them a particle follows its mean track.
+    - `resolved`: whether latents are taken as all of the track's scattering: light is then that of the very curve they
+      give, as a fit of one event needs it, not the mean over the scattering that they leave open.
     - `kink_modes`: number of stretches per plane into which multiple scattering is gathered as latents.
     - `chunk`: sensors treated at a time; peak memory follows it.
 
@@ -59,7 +61,8 @@ class OpticalSimulator(AbstractSimulator):
     wavelengths: int = eqx.field(static=True, default=42)
     degree: int = eqx.field(static=True, default=6)
     process: bool = eqx.field(static=True, default=True)
-    kink_modes: int = eqx.field(static=True, default=4)
+    resolved: bool = eqx.field(static=True, default=False)
+    kink_modes: int = eqx.field(static=True, default=12)
     chunk: int = eqx.field(static=True, default=512)
 
     def expected(self, detector: Detector, event: Primary) -> Expectation:
@@ -93,20 +96,12 @@ class OpticalSimulator(AbstractSimulator):
 
     def _chunked(self, detector: Detector, light: Emission) -> Arrivals:
         count = detector.sensors.count
-        size = min(self.chunk, count)
-        channels = chunked_channels(count, size)
+        channels, _ = self.channel_chunks(count)
         one = jax.checkpoint(lambda indices: self.receive(detector, light, indices))
         if channels.shape[0] == 1:
             return one(channels[0])
         stacked = jax.lax.map(one, channels)
         return jax.tree.map(lambda leaf: leaf.reshape(-1)[:count], stacked)
-
-
-def chunked_channels(count: int, size: int) -> Int[Array, "chunks size"]:
-    """Channel indices in rows of at most `size`, as even as can be; the last row repeats the last channel."""
-    rows = -(-count // size)
-    width = -(-count // rows)
-    return jnp.minimum(jnp.arange(rows * width), count - 1).reshape(rows, width)
 
 
 def _chunk(detector: Detector, channels: Int[Array, " n"]) -> Sensors:

@@ -1,0 +1,1 @@
+"""Rendering: figures of events, layouts and histories."""

@@ -1,0 +1,237 @@
+"""Figures: what a detector recorded, what a study moved, and how it went there.
+
+Each function draws one figure, writes it to `path` (the ending chooses the format) and returns it, so that it can be looked
+into. Colours are told apart by everyone: cividis for amounts, the palette of Okabe and Ito (2008) for kinds.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import EllipseCollection, LineCollection
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from .._checks import InputError
+from ..detector import Detector
+from ..event import Readout
+from ..units import m, mm
+from .wall_map import WallMap, wall_map
+
+_STYLE = {
+    "font.size": 12.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "svg.hashsalt": "studio",
+}
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_INK, _WALL, _UNLIT, _BEFORE = "#222222", "#8a8a8a", "#e4e4e4", "#b8b8b8"
+_AMOUNTS = "cividis"
+_DPI = 150
+
+
+def event_display(detector: Detector, readout: Readout, path: str | os.PathLike[str], title: str | None = None) -> Figure:
+    """One event on the map of the wall: sensors to scale, those that fired coloured by charge, the others pale.
+
+    `readout`: fields `(sensors,)`. **Raises** `InputError` where it belongs to another detector.
+    """
+    charge, hit = np.asarray(readout.charge, float), np.asarray(readout.hit, bool)
+    count = detector.sensors.count
+    if charge.shape != (count,):
+        problem = f"a readout of shape {charge.shape} for {count} sensors"
+        raise InputError(problem, key="readout", remedy="give one event of this detector: index the stack")
+    where = wall_map(detector)
+    with rc_context(_STYLE):
+        figure, axes = _canvas(where)
+        sizes = 2 * np.asarray(detector.sensors.radius, float) / m
+        _sensors(axes, where.points[~hit], sizes[~hit], facecolor=_UNLIT, label="no hit")
+        norm = LogNorm(1.0, max(10.0, float(np.max(charge, initial=0.0, where=hit))))
+        lit = _sensors(axes, where.points[hit], sizes[hit], cmap=_AMOUNTS, norm=norm, array=charge[hit], label="hit")
+        below = "min" if np.any(charge[hit] < 1.0) else "neither"
+        _colour_bar(figure, axes, lit, "charge (photoelectrons)", extend=below)
+        summary = f"{int(hit.sum())} of {count} sensors hit, {charge[hit].sum():,.0f} photoelectrons"
+        _head(axes, detector.name if title is None else title, summary)
+        return _write(figure, path)
+
+
+def layout_before_after(before: Detector, after: Detector, path: str | os.PathLike[str]) -> Figure:
+    """Where sensors stood and stand: grey rings before, discs coloured by how far each moved, and its way as a line.
+
+    Distances are straight ones in space; lines that would cross the map's seam are left out. **Raises** `InputError` where
+    the numbers of sensors differ.
+    """
+    if before.sensors.count != after.sensors.count:
+        problem = f"{before.sensors.count} sensors before, {after.sensors.count} after"
+        raise InputError(problem, key="after", remedy="compare designs with the same sensors")
+    old, new = wall_map(before), wall_map(after)
+    moved = np.linalg.norm(np.asarray(after.placed.positions) - np.asarray(before.placed.positions), axis=-1) / mm
+    with rc_context(_STYLE):
+        figure, axes = _canvas(new)
+        if any(not np.allclose(a, b) for a, b in zip(old.outlines, new.outlines, strict=True)):
+            axes.add_collection(LineCollection(old.outlines, colors=_WALL, linestyles="--", linewidths=1.0))
+        sizes = [2 * np.asarray(detector.sensors.radius, float) / m for detector in (before, after)]
+        _sensors(axes, old.points, sizes[0], facecolor="none", edgecolor=_BEFORE, linewidth=0.9, label="before")
+        norm = Normalize(0.0, max(1.0, float(moved.max())))
+        discs = _sensors(axes, new.points, sizes[1], cmap=_AMOUNTS, norm=norm, array=moved, label="after")
+        _ways(axes, old.points, new.points, moved * mm / m)
+        _colour_bar(figure, axes, discs, "displacement (mm)")
+        summary = f"{len(moved)} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"
+        _head(axes, f"{after.name}: rings before, discs after", summary)
+        return _write(figure, path)
+
+
+def history_plot(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> Figure:
+    """How an optimisation went: objective and its terms, gradient norm, constraint violation against the step.
+
+    `history`: one mapping a step with `step`, `start`, `objective`, `terms`, `gradient_norm`, `violation` and `best`, as the
+    ledger holds them. Objective and terms are drawn as changes since the first step, so that terms of different size share
+    an axis; the ring marks the best feasible design. **Raises** `InputError` for an empty history.
+    """
+    if not history:
+        raise InputError("an empty history", key="history", remedy="run at least one step")
+    starts = np.array([line.get("start", 0) for line in history])
+    steps = _broken(_column(line["step"] for line in history), starts)
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(9.0, 8.0), layout="constrained")
+        FigureCanvasAgg(figure)
+        top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(2.0, 1.0, 1.0))
+        _objective(top, history, steps, starts)
+        norm = _column(line["gradient_norm"] for line in history)
+        middle.plot(steps, _broken(norm, starts), color=_INK, linewidth=1.8)
+        if np.nanmin(norm) > 0:
+            middle.set_yscale("log")
+            if np.nanmax(norm) < 10 * np.nanmin(norm):
+                # Less than a decade: plain numbers where they fit, not powers of ten.
+                middle.yaxis.set_major_locator(MaxNLocator(4))
+                middle.yaxis.set_minor_locator(MaxNLocator(1))
+                middle.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        middle.set_ylabel("gradient norm\n(natural units)")
+        violation = 100 * np.maximum(_column(line["violation"] for line in history), 0.0)
+        bottom.plot(steps, _broken(violation, starts), color=_INK, linewidth=1.8)
+        bottom.set_ylim(-0.05 * _top(violation), 1.15 * _top(violation))
+        bottom.set_ylabel("worst constraint\nviolation (%)")
+        bottom.set_xlabel("step")
+        bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axes in (top, middle, bottom):
+            axes.grid(color="#dddddd", linewidth=0.7)
+        figure.align_ylabels((top, middle, bottom))
+        return _write(figure, path)
+
+
+# ---- pieces of the maps ----------------------------------------------------------------------------------------------
+
+
+def _canvas(where: WallMap) -> tuple[Figure, Axes]:
+    """A figure with the walls of a map drawn, its axes to scale and labelled."""
+    everything = np.concatenate(where.outlines)
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    margin = 0.03 * float(np.max(high - low))
+    width, height = high - low + 2 * margin
+    tall = 8.6 * height / width
+    scale = min(1.0, 8.6 / tall)
+    figure = Figure(figsize=(8.6 * scale + 2.2, tall * scale + 1.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_aspect("equal")
+    axes.set_xlim(low[0] - margin, high[0] + margin)
+    axes.set_ylim(low[1] - margin, high[1] + margin)
+    axes.add_collection(LineCollection(where.outlines, colors=_WALL, linewidths=1.2, zorder=1))
+    for text, x, y in where.captions:
+        axes.text(x, y, text, color=_INK, ha="left", va="bottom" if len(text) < 3 else "center", fontsize=11)
+    axes.set_xlabel(where.across)
+    bottom, top = where.ticks
+    ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(bottom, top)
+    axes.set_yticks([tick for tick in ticks if bottom <= tick <= top])
+    axes.set_ylabel(where.upwards)
+    axes.spines["left"].set_bounds(bottom, top)
+    return figure, axes
+
+
+def _sensors(axes: Axes, points: np.ndarray, diameters: np.ndarray, **style: Any) -> EllipseCollection:
+    """Circles of `diameters` in m, the axes' own unit, around `points`."""
+    array = style.pop("array", None)
+    look = {"edgecolor": "none", "linewidth": 0.0, "zorder": 2, **style}
+    discs = EllipseCollection(
+        diameters, diameters, np.zeros(len(points)), units="xy", offsets=points, offset_transform=axes.transData, **look
+    )
+    if array is not None:
+        discs.set_array(array)
+    axes.add_collection(discs, autolim=False)
+    return discs
+
+
+def _ways(axes: Axes, before: np.ndarray, after: np.ndarray, moved: np.ndarray) -> None:
+    """Lines from `before` to `after`, without those that the seam of the map makes longer than the way in space."""
+    length = np.linalg.norm(after - before, axis=-1)
+    drawn = (length > 0) & (length < 2 * moved)
+    ways = np.stack([before[drawn], after[drawn]], axis=1)
+    axes.add_collection(LineCollection(ways, colors=_INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False)
+
+
+def _colour_bar(figure: Figure, axes: Axes, drawn: EllipseCollection, label: str, extend: str = "neither") -> None:
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.75, pad=0.02, extend=extend)
+    bar.set_label(label)
+    if isinstance(drawn.norm, LogNorm):
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.ax.yaxis.set_minor_formatter(lambda value, _: "")
+
+
+def _head(axes: Axes, title: str, summary: str) -> None:
+    axes.set_title(f"{title}\n", loc="left", fontsize=14, color=_INK)
+    axes.text(0.0, 1.012, summary, transform=axes.transAxes, ha="left", va="bottom", fontsize=11, color=_INK)
+
+
+# ---- pieces of the history -------------------------------------------------------------------------------------------
+
+
+def _objective(axes: Axes, history: Sequence[Mapping[str, Any]], steps: np.ndarray, starts: np.ndarray) -> None:
+    whole = _column(line["objective"] for line in history)
+    axes.axhline(0.0, color=_WALL, linewidth=0.8)
+    axes.plot(steps, _broken(whole - whole[0], starts), color=_INK, linewidth=2.6, label="objective", zorder=3)
+    names = list(history[0].get("terms", {}))
+    for name, colour in zip(names if len(names) > 1 else (), _cycle(len(names)), strict=False):
+        term = _column(line["terms"].get(name) for line in history)
+        label = name.replace("_", " ")
+        axes.plot(steps, _broken(term - term[0], starts), color=colour, linewidth=1.8, label=label)
+    best = history[-1].get("best")
+    if best is not None:
+        found = int(np.nanargmin(np.abs(whole - float(best))))
+        ring = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2.0, "linestyle": "none"}
+        axes.plot(
+            history[found]["step"], whole[found] - whole[0], "o", color=_INK, label="best feasible", zorder=4, **ring
+        )
+    axes.set_ylabel("change since the first step")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0.0)
+
+
+def _column(values: Iterable[Any]) -> np.ndarray:
+    """Numbers of the ledger, where those that are not finite stand as text and missing ones as nothing."""
+    return np.array([math.nan if value is None else float(value) for value in values])
+
+
+def _broken(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """`values` with a gap wherever a new start begins, so that no line joins two starts."""
+    return np.insert(values, np.flatnonzero(np.diff(starts)) + 1, math.nan)
+
+
+def _cycle(count: int) -> list[str]:
+    return [_PALETTE[index % len(_PALETTE)] for index in range(count)]
+
+
+def _top(values: np.ndarray) -> float:
+    highest = float(np.nanmax(values, initial=0.0))
+    return highest if highest > 0 else 1.0
+
+
+def _write(figure: Figure, path: str | os.PathLike[str]) -> Figure:
+    figure.savefig(path, dpi=_DPI)
+    return figure

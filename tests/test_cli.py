@@ -1,0 +1,223 @@
+"""The command line: exit codes 0, 1, 2, messages without tracebacks, one JSON object on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from studio.cli import run
+from studio.study import assembly
+from tests.stand_in import StandIn
+
+ROOT = Path(__file__).parents[1]
+
+TANK = """
+name: tank
+volume: {kind: cylinder, radius: 2 m, height: 4 m}
+medium: {kind: water}
+sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
+"""
+EXPERIMENT = """
+geometry: tank.yaml
+events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], direction: isotropic, count: 4}
+free: {sensors.uv: {}}
+objective: [{kind: vertex_resolution}]
+constraints: [{kind: minimum_spacing, at_least: 0.6 m}]
+optimiser: {learning_rate: 0.03, steps: 3}
+validation: {events: 20, shard: 10}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A folder with a small experiment, judged by the cheap stand-in physics."""
+    (tmp_path / "tank.yaml").write_text(TANK)
+    (tmp_path / "study.yaml").write_text(EXPERIMENT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(assembly, "physics_of", lambda file, detector: StandIn())
+    monkeypatch.setattr("studio.study.measure.physics_of", lambda file, detector: StandIn())
+    return tmp_path
+
+
+def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The real command in a process of its own."""
+    environment = dict(os.environ)
+    if not list(metadata.Distribution.discover(name="detector-studio")):
+        environment["PYTHONPATH"] = str(ROOT)  # an installed package is tested as it is installed
+    command = [sys.executable, "-m", "studio", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_optimise_then_everything_that_follows(folder, capsys):
+    assert run(["optimise", "study.yaml", "--out", "run", "--seed", "3"]) == 0
+    shown = capsys.readouterr()
+    for word in ("baseline", "optimum", "gain", "CRLB", "measured", "minimum_spacing", "feasible"):
+        assert word in shown.out, word
+    for word in ("gradient check", "optimise: 3/3", "objective", "gradient", "violation", "validate: 4/4"):
+        assert word in shown.err, word
+    assert "\x1b" not in shown.err + shown.out  # piped output stays plain
+    result = json.loads((folder / "run" / "result.json").read_text())
+    assert result["seed"] == 3
+    assert {path.name for path in (folder / "run").iterdir()} >= {
+        "result.json", "design.yaml", "baseline.yaml", "experiment.yaml", "history.jsonl", "history.parquet", "figures"
+    }  # fmt: skip
+
+    assert run(["resume", "run", "--json", "--quiet"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == result
+    assert shown.err == ""
+
+    assert run(["validate", "run", "--events", "20", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert set(measured["measured"]) == {"baseline", "optimum"}
+    assert measured["seed"] == 4
+
+    assert run(["compare", "tank.yaml", "run", "--events", "20", "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    assert list(compared["measured"]) == ["tank", "run"]
+    assert set(compared["measured_gain"]) == {"run"}
+    assert compared["measured"]["tank"]["vertex"]["low"] < compared["measured"]["tank"]["vertex"]["high"]
+
+    assert run(["check", "run/design.yaml", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)["files"]["run/design.yaml"]
+    assert report["kind"] == "geometry"
+
+    assert run(["optimise", "study.yaml", "--out", "run"]) == 2
+    assert "already holds a study" in capsys.readouterr().err
+
+
+def test_default_directories_do_not_collide(folder):
+    for name in ("study", "study-2"):
+        assert run(["optimise", "study.yaml", "--steps", "1", "--skip-gradient-check", "--quiet"]) == 0
+        assert (folder / "runs" / name / "result.json").exists()
+
+
+def test_check_an_experiment(folder, capsys):
+    assert run(["check", "study.yaml", "tank.yaml", "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert files["study.yaml"]["events"] == {"mu-": 4}
+    assert files["study.yaml"]["free_numbers"] > 0
+    assert files["tank.yaml"]["sensors"]["count"] > 0
+    assert run(["check", "study.yaml"]) == 0
+    assert "free_numbers" in capsys.readouterr().out
+
+
+def test_new_writes_what_check_accepts(folder, capsys):
+    assert run(["new", "mine.yaml"]) == 0
+    assert run(["check", "mine.yaml"]) == 0
+    assert run(["new", "mine.yaml"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["optimise", "none.yaml"], "none.yaml: no such file"),
+        (["optimise", "."], "is a directory"),
+        (["optimise", "study.yaml", "--out", "tank.yaml/run"], "cannot be written"),
+        (["optimise", "study.yaml", "--seed", "x"], "--seed"),
+        (["optimise", "study.yaml", "--steps", "0"], "--steps"),
+        (["optimise", "study.yaml", "--runner", "cloud"], "cloud"),
+        (["optimise"], "EXPERIMENT"),
+        (["optimize", "study.yaml"], "optimize"),
+        (["resume", "."], "holds no study"),
+        (["resume", "nowhere"], "holds no study"),
+        (["validate", "nowhere.yaml"], "no such file"),
+        (["compare", "nowhere.yaml", "tank.yaml"], "no such file"),
+        (["compare", "."], "holds no design"),
+        (["simulate", "study.yaml", "--out", "none/events.h5"], "no such folder"),
+        (["reconstruct", "study.yaml", "--input", "tank.yaml"], "HDF5"),
+        (["reconstruct", "study.yaml", "--input", "none.h5"], "none.h5"),
+        (["new", "none/new.yaml"], "cannot be written"),
+        (["new", "new.yaml", "--geometry", "iwdc"], "Did you mean 'iwcd'"),
+        (["check", "none.yaml"], "no such file"),
+    ],
+)
+def test_bad_input_ends_with_2(folder, capsys, arguments, message):
+    assert run(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("studio: error: ")
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_an_unwritable_folder_ends_with_2(folder, capsys):
+    (folder / "locked").mkdir(mode=0o500)
+    if os.access(folder / "locked", os.W_OK):
+        pytest.skip("this user may write everywhere")
+    assert run(["optimise", "study.yaml", "--out", "locked/run"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_what_runs_and_fails_ends_with_1(folder, capsys):
+    (folder / "study.yaml").write_text(EXPERIMENT.replace("0.6 m", "9 m"))
+    assert run(["optimise", "study.yaml", "--skip-gradient-check", "--quiet"]) == 1
+    error = capsys.readouterr().err
+    assert "no feasible design" in error
+    assert "Traceback" not in error
+
+
+def test_ctrl_c_says_how_to_go_on(folder, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("studio.study.study.Optimisation.step", interrupted)
+    assert run(["optimise", "study.yaml", "--skip-gradient-check", "--out", "run"]) == 1
+    assert "studio resume" in capsys.readouterr().err
+    monkeypatch.undo()
+
+
+MALFORMED = {
+    "unknown key": ("events:", "evnets:"),
+    "missing unit": ("0.6 m", "0.6"),
+    "wrong unit": ("1 GeV", "1 GV"),
+    "duplicate key": ("seed: 1", "seed: 1\nseed: 2"),
+    "not a number": ("0.03", ".nan"),
+    "unknown particle": ("mu-", "muon"),
+    "free path that does not exist": ("sensors.uv", "sensors.xy"),
+    "no events": ("count: 4", "count: 0"),
+    "unknown objective": ("vertex_resolution", "vertex"),
+    "unknown constraint": ("minimum_spacing", "spacing"),
+    "range upside down": ("[200 MeV, 1 GeV]", "[1 GeV, 200 MeV]"),
+    "geometry that is not there": ("tank.yaml", "tnak.yaml"),
+    "binary junk": ("geometry", "\x00\x01"),
+}
+
+
+def test_malformed_files_in_the_real_command(tmp_path):
+    """One process a file: exit code 2; file, line, key and value named; no traceback, and jax was never needed for most."""
+    (tmp_path / "tank.yaml").write_text(TANK)
+    failures = []
+    for number, (case, (old, new)) in enumerate(MALFORMED.items()):
+        file = tmp_path / f"malformed_{number}.yaml"
+        file.write_text((EXPERIMENT + "seed: 1\n").replace(old, new))
+        done = process("optimise", file.name, "--out", "run", cwd=tmp_path)
+        expected = [file.name if case != "geometry that is not there" else "tnak.yaml"]
+        good = done.returncode == 2 and all(word in done.stderr for word in expected)
+        good = good and "Traceback" not in done.stderr and not (tmp_path / "run").exists() and done.stdout == ""
+        if not good:
+            failures.append((case, done.returncode, done.stderr))
+    assert not failures
+
+
+def test_the_real_command_in_a_pipe(tmp_path):
+    """`studio check --json` prints one JSON object even where nobody reads standard error."""
+    (tmp_path / "tank.yaml").write_text(TANK)
+    done = process("check", "tank.yaml", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["files"]["tank.yaml"]["name"] == "tank"
+
+
+def test_version_and_help():
+    done = process("--help", cwd=ROOT)
+    assert done.returncode == 0
+    for command in ("new", "check", "simulate", "reconstruct", "optimise", "validate", "resume", "compare"):
+        assert f"  {command} " in done.stdout

@@ -1,0 +1,55 @@
+"""The layers of the house hold, and the package ships what its folders hold."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import studio
+from studio.study.experiment_file import shipped_geometries
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_imports_point_one_way():
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+def test_every_package_is_named():
+    """The build backend names its packages explicitly, so a new folder must be named too."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "studio").rglob("__init__.py")}
+    assert set(settings["packages"]) == folders | {"studio.geometries"}
+
+
+def test_tables_are_named():
+    """Every file of the package that is not Python matches a pattern of the package data."""
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+    files = [path for path in (ROOT / "studio").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert not [path.name for path in files if not any(path.match(pattern) for pattern in patterns)]
+    tables = {path.parent for path in files if path.parent.name == "tables"}
+    assert tables
+
+
+def test_geometries_are_found_where_the_package_is():
+    folder = shipped_geometries()["iwcd"].parent
+    assert folder in (Path(studio.__file__).parent / "geometries", Path(studio.__file__).parents[1] / "geometries")
+
+
+def test_no_addresses():
+    """No address of a package index and no path of somebody's machine stands in a file of the repository."""
+    forbidden = ("index-url", "/simple/", "find-links")
+    suffixes = {".py", ".toml", ".md", ".yaml", ".cfg", ""}
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    names = [
+        name for name in listed.stdout.splitlines() if Path(name).suffix in suffixes and name != "tests/test_layers.py"
+    ]
+    texts = {
+        name: (ROOT / name).read_text(encoding="utf-8", errors="ignore") for name in names if (ROOT / name).is_file()
+    }
+    assert not [(name, word) for name, text in texts.items() for word in forbidden if word in text]
