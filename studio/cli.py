@@ -62,6 +62,9 @@ def _start_jax() -> None:
 
     Programs are kept apart by kind of processor: a home directory may be shared by machines of several kinds.
     """
+    from . import _xla
+
+    _xla.prepare()
     import jax
 
     jax.config.update("jax_enable_x64", True)

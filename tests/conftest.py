@@ -1,5 +1,9 @@
-"""Double precision before the first array, as every entry point of the studio sets it."""
+"""Double precision and compiler flags before the first array, as every entry point of the studio sets them."""
 
-import jax
+from studio import _xla
+
+_xla.prepare()
+
+import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)

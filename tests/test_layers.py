@@ -29,7 +29,14 @@ def test_tables_are_named():
     """Every file of the package that is not Python matches a pattern of the package data."""
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
     files = [path for path in (ROOT / "studio").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
-    assert not [path.name for path in files if not any(path.match(pattern) for pattern in patterns)]
+    packages = {path.parent for path in (ROOT / "studio").rglob("__init__.py")}
+
+    def shipped(path: Path) -> bool:
+        package = next(folder for folder in path.parents if folder in packages)
+        inside = path.relative_to(package)
+        return any(inside.match(text) and len(inside.parts) == len(Path(text).parts) for text in patterns)
+
+    assert not [str(path) for path in files if not shipped(path)]
     tables = {path.parent for path in files if path.parent.name == "tables"}
     assert tables
 

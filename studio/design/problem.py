@@ -14,7 +14,7 @@ from .. import paths
 from .constraints import AbstractConstraint
 from .evaluation import Evaluation
 from .lagrangian import jacobian_scales, lagrangian, relative_violations, violations
-from .projection import Projected, project
+from .projection import ITERATIONS, Projected, project
 from .restoration import Restoration, Restored
 from .space import DesignSpace, design_at, gradient_at
 
@@ -140,7 +140,9 @@ class Problem:
         )
         multipliers = tuple(np.asarray(multiplier) for multiplier in start)
         enabled = tuple(np.asarray(True) for _ in self.constraints)
-        return jax.device_get(project(*arguments, multipliers, np.asarray(0.0), np.asarray(0.0), enabled))
+        return jax.device_get(
+            project(*arguments, multipliers, np.asarray(0.0), np.asarray(0.0), enabled, np.asarray(ITERATIONS))
+        )
 
     def _pairs(self, sizes: Sequence[float]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Per constraint, the size of its limit and its change per natural unit."""

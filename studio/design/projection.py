@@ -22,6 +22,9 @@ from .lagrangian import violations_of_design
 from .space import DesignSpace
 from .tracing import traced
 
+#: Iterations that settle the multipliers to a thousandth, or to a few hundredths in a jammed crowd.
+ITERATIONS = 300
+
 #: With so few rows the Jacobian is formed once, so that an expensive constraint is not differentiated at every iteration.
 _DENSE_ROWS = 64
 
@@ -49,7 +52,7 @@ def project(
     back_off: Any,
     damping: Any,
     enabled: Sequence[Any],
-    iterations: int = 300,
+    iterations: Any,
 ) -> Projected:
     """The move nearest to `wanted` that satisfies the constraints linearised at `point`.
 
@@ -60,6 +63,7 @@ def project(
     - `back_off`: inequalities are aimed this far inside, as a fraction of the limit.
     - `damping`: softens contradictory constraints; 0 for none.
     - `enabled`: which constraints count; the others are treated as satisfied everywhere.
+    - `iterations`: at most so many; with 0 the constraints are looked at and the move means nothing.
     """
     traced("projection")
     limits, sizes = scales

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from .constraints import AbstractConstraint
-from .projection import Projected, project
+from .projection import ITERATIONS, Projected, project
 from .space import DesignSpace, design_at, retracted
 
 #: The first step moves no coordinate by more than this many natural units; each that succeeds makes the next four times
@@ -72,10 +72,10 @@ class Restoration:
                 break
             found = self._shorter(point, here, back_off, damping, trust)
             if found is not None:
-                point, prepared, here = found
+                point, reached, merit = found
                 trust *= 4
-                merits.append(here.merit)
-                best = Restored(point, prepared, here.worst) if here.worst < best.worst else best
+                merits.append(merit)
+                best = reached if reached.worst < best.worst else best
                 # Rows that stay a little outside, one after another, are aimed further inside.
                 back_off = min(2 * back_off, 64 * self.back_off)
             elif damping < 1.0:
@@ -86,8 +86,8 @@ class Restoration:
                 point = self._disturbed(point, seed, jitters)
             else:
                 break
-            if found is None:
-                prepared, here = self._linearise(point, back_off, damping)
+            if best.worst > 0.0:
+                _, here = self._linearise(point, back_off, damping)
         return jax.tree.map(np.asarray, best)
 
     def _shorter(self, point, here: Projected, back_off: float, damping: float, trust: float):
@@ -95,18 +95,22 @@ class Restoration:
         length = min(1.0, trust / max(_largest(here.move), 1e-300))
         for _ in range(4):
             trial = retracted(self.space, {name: point[name] + length * here.move[name] for name in point}, point)
-            prepared, there = self._linearise(trial, back_off, damping)
+            prepared, there = self._linearise(trial, back_off, damping, iterations=0)
             if there.worst <= 0.0 or there.merit < here.merit * (1 - 0.1 * length):
-                return trial, prepared, there
+                return trial, Restored(trial, prepared, there.worst), there.merit
             length /= 4
         return None
 
-    def _linearise(self, point: Mapping[str, Any], back_off: float, damping: float) -> tuple[Any, Projected]:
+    def _linearise(
+        self, point: Mapping[str, Any], back_off: float, damping: float, iterations: int = ITERATIONS
+    ) -> tuple[Any, Projected]:
         design = design_at(self.space, self.tree, point)
         prepared = tuple(constraint.prepare(design) for constraint in self.constraints)
         still = {name: np.zeros_like(point[name]) for name in point}
         arguments = (self.space, self.constraints, self.tree, point, prepared, self.scales, still, self.start)
-        found = jax.device_get(project(*arguments, np.asarray(back_off), np.asarray(damping), self.enabled))
+        found = jax.device_get(
+            project(*arguments, np.asarray(back_off), np.asarray(damping), self.enabled, np.asarray(iterations))
+        )
         if np.isfinite(found.merit) and np.isfinite(_largest(found.move)):
             return prepared, found
         return prepared, Projected(still, found.multipliers, np.inf, np.inf)  # pyright: ignore[reportArgumentType]

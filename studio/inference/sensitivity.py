@@ -82,11 +82,17 @@ def sensitivity(
         if readout is None:
             zero = jnp.zeros((), jnp.float64)
             return Sensitivity(zero, jnp.zeros(total, jnp.float64), information, zero)
-        judged = likelihood.judge(detector, readout, measured, channels)
-        score = jnp.stack(judged.score, axis=1) * counted[:, None]
-        gradient = jnp.einsum("nka,nk->a", jacobian, score.astype(jnp.float64))
-        value, pearson = (jnp.sum((x * counted).astype(jnp.float64)) for x in (judged.value, judged.pearson))
-        return Sensitivity(value, gradient, information, pearson)
+
+        def judged(flat: Array) -> tuple[Array, Array]:
+            emitted, values = unravel(flat)
+            there = replace(detector, values)
+            measured = likelihood.measured(there, simulator.receive(there, emitted, channels))
+            found = likelihood.judge(there, readout, measured, channels)
+            value, pearson = (jnp.sum((x * counted).astype(jnp.float64)) for x in found)
+            return value, pearson
+
+        (value, pearson), slope = jax.value_and_grad(judged, has_aux=True)(flat_carrier)
+        return Sensitivity(value, (directions @ slope).astype(jnp.float64), information, pearson)
 
     channels, counted = simulator.channel_chunks(likelihood.channel_count(detector))
     if channels.shape[0] == 1:

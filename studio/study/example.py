@@ -45,7 +45,7 @@ nuisance:
 # What a design must keep to; measured again after the fact.
 constraints:
   - {{kind: budget, at_most: baseline}}             # area of sensitive face
-  - {{kind: minimum_spacing, at_least: 0.6 m} }     # between sensor centres
+  - {{kind: minimum_spacing, at_least: 0.6 m}}     # between sensor centres
 
 # How the design is moved.
 optimiser:

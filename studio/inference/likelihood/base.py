@@ -21,11 +21,10 @@ class Measured(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Per channel `(n,)`: log likelihood `value`, its derivatives `score` with respect to each kind's mean, and `pearson`,
-    Σ (observed − mean)² over the variance that observations have, for goodness of fit."""
+    """Per channel `(n,)`: log likelihood `value`, differentiable, and `pearson`, Σ (observed − mean)² over the variance
+    that observations have, for goodness of fit."""
 
     value: Float[Array, " n"]
-    score: tuple[Float[Array, " n"], ...]
     pearson: Float[Array, " n"]
 
 

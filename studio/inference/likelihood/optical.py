@@ -55,12 +55,12 @@ class OpticalLikelihood(AbstractLikelihood):
     def judge(
         self, detector: Detector, readout: Readout, measured: tuple[Measured, ...], channels: Int[Array, " n"]
     ) -> Judged:
-        """Log likelihood per sensor, with derivatives with respect to expected charge and mean first-hit time."""
+        """Log likelihood of charge and first-hit time per sensor."""
         charge, time = measured
         spread = jnp.asarray([entry.charge_spread for entry in detector.sensors.types], charge.mean.dtype)
         spread = spread[detector.sensors.kind[channels]]
         observed, hit = readout.charge[..., channels], readout.hit[..., channels]
-        value, charge_score = charge_log_density(observed, hit, charge.mean, spread)
+        value = charge_log_density(observed, hit, charge.mean, spread)
         fired = -jnp.expm1(-charge.mean)
         precision = time.information / jnp.maximum(fired, 1e-20)
         residual = readout.time[..., channels] - time.mean
@@ -68,15 +68,14 @@ class OpticalLikelihood(AbstractLikelihood):
         pull_squared = residual**2 * precision / _TIME_FREEDOM
         time_value = -0.5 * _TIME_FREEDOM * jnp.log1p(pull_squared) + 0.5 * jnp.log(jnp.maximum(precision, 1e-30))
         time_value = jnp.where(hit, time_value, 0.0)
-        time_score = jnp.where(hit, residual * precision / (1 + pull_squared), 0.0)
         pearson = (observed - charge.mean) ** 2 / (charge.mean * (1 + spread**2))
-        return Judged(value + time_value, (charge_score, time_score), pearson)
+        return Judged(value + time_value, pearson)
 
 
 def charge_log_density(
     observed: Float[Array, "..."], hit: Array, mean: Float[Array, "..."], spread: Float[Array, "..."]
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Log density of an observed charge and its derivative with respect to the mean number of photoelectrons.
+) -> Float[Array, "..."]:
+    """Log density of an observed charge, for a `mean` number of photoelectrons.
 
     Sums over the 16 photoelectron numbers nearest the charge that a spread of `spread` allows; above 40 photoelectrons
     a normal density of variance Q (1 + σ²) takes over.
@@ -92,14 +91,11 @@ def charge_log_density(
         - 0.5 * jnp.log(2 * math.pi * variance)
     )
     few = jax.nn.logsumexp(log_terms, axis=-1) - safe
-    few_score = jnp.sum(jax.nn.softmax(log_terms, axis=-1) * counts, axis=-1) / safe - 1
     many_variance = safe * (1 + spread**2)
     residual = observed - safe
     many = -0.5 * residual**2 / many_variance - 0.5 * jnp.log(2 * math.pi * many_variance)
-    many_score = residual / many_variance + 0.5 * residual**2 / (many_variance * safe) - 0.5 / safe
     large = observed > 40.0
-    value = jnp.where(hit, jnp.where(large, many, few), -safe)
-    return value, jnp.where(hit, jnp.where(large, many_score, few_score), -1.0)
+    return jnp.where(hit, jnp.where(large, many, few), -safe)
 
 
 def charge_information(charge: Float[Array, "..."], spread: float) -> Float[Array, "..."]:

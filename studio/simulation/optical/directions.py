@@ -14,15 +14,17 @@ def unit(vectors: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
 def tangent_basis(direction: Float[Array, "*batch 3"]) -> Float[Array, "*batch 2 3"]:
     """Two unit vectors across a unit direction and across each other.
 
-    The form of Duff et al., Journal of Computer Graphics Techniques 6 (2017) 1: smooth but for the sign at z = 0.
+    A fixed orthonormal frame (c, f₁, f₂) turned along the great circle from c to the direction d:
+    eᵢ = fᵢ − (d·fᵢ)(c + d)/(1 + c·d). Smooth but at d = −c, which is chosen along no axis of any detector: a jump of the
+    basis would change what an event's latent kinks mean.
     """
-    x, y, z = direction[..., 0], direction[..., 1], direction[..., 2]
-    sign = jnp.where(z >= 0, 1.0, -1.0).astype(direction.dtype)
-    a = -1 / (sign + z)
-    b = x * y * a
-    first = jnp.stack([1 + sign * x * x * a, sign * b, -sign * x], axis=-1)
-    second = jnp.stack([b, sign + y * y * a, -y], axis=-1)
-    return jnp.stack([first, second], axis=-2)
+    centre, *frame = (jnp.asarray(axis, direction.dtype) for axis in _FRAME)
+    towards = (centre + direction) / (1 + jnp.sum(direction * centre, axis=-1, keepdims=True))
+    return jnp.stack([f - jnp.sum(direction * f, axis=-1, keepdims=True) * towards for f in frame], axis=-2)
+
+
+# An orthonormal frame of rational numbers.
+_FRAME = ((0.48, 0.60, 0.64), (0.80, 0.0, -0.60), (-0.36, 0.80, -0.48))
 
 
 def turned(direction: Float[Array, "*batch 3"], tangent: Float[Array, "*batch 2"]) -> Float[Array, "*batch 3"]:
