@@ -126,14 +126,20 @@ def show_gain(result: Mapping[str, Any]) -> None:
     if validation["events"]:
         console.print(_gain_table(validation))
         if "measured" in validation:
-            failed = {design: validation["measured"][design]["failed"]["value"] for design in validation["measured"]}
-            shown = ", ".join(f"{design} {100 * value:.2f} %" for design, value in failed.items())
-            console.print(f"{validation['events']} events a design; reconstruction failed: {shown}")
+            console.print(f"{validation['events']} events a design; reconstruction failed: {_failed(validation)}")
     terms = result["objective"]
     for name, before in terms["baseline"]["terms"].items():
         console.print(f"{name}: {number(before)} before, {number(terms['optimum']['terms'][name])} after (mean log)")
     console.print(_audit_table(result["constraints"]))
     console.print("feasible" if result["feasible"] else "NOT FEASIBLE: a constraint is broken, see above", style="bold")
+
+
+def _failed(validation: Mapping[str, Any]) -> str:
+    words = []
+    for design, measured in validation["measured"].items():
+        reasons = ", ".join(f"{count} {reason}" for reason, count in validation["failures"][design].items())
+        words.append(f"{design} {100 * measured['failed']['value']:.2f} %" + (f" ({reasons})" if reasons else ""))
+    return ", ".join(words)
 
 
 def _gain_table(validation: Mapping[str, Any]) -> Table:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-import jax
+from studio import _xla
+
+_xla.prepare(int(os.environ["STUDIO_TEST_DEVICES"]))
+
+import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 

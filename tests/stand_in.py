@@ -1,19 +1,14 @@
-"""A cheap detector family for tests: information falls with the squared distance of sensors, estimates are truth plus noise."""
+"""A cheap detector family for tests: information falls with the squared distance of sensors, estimates are truth plus noise,
+written into the charges of the first seven sensors."""
 
 from __future__ import annotations
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from studio.event import Readout
 from studio.study.physics import AbstractPhysics, Estimates
-
-
-class StandInReadout(eqx.Module):
-    vertex: jax.Array
-    direction: jax.Array
-    kinetic_energy: jax.Array
 
 
 class StandIn(AbstractPhysics):
@@ -38,14 +33,13 @@ class StandIn(AbstractPhysics):
         sigma = self.resolution(detector, event)
         noise = jax.random.normal(key, (7,))
         direction = event.direction + sigma[1] * noise[3:6]
-        return StandInReadout(
-            event.vertex + sigma[0] / np.sqrt(3) * noise[:3],
-            direction / jnp.linalg.norm(direction),
-            event.kinetic_energy * (1 + sigma[2] * noise[6]),
-        )
+        vertex = event.vertex + sigma[0] / np.sqrt(3) * noise[:3]
+        energy = event.kinetic_energy * (1 + sigma[2] * noise[6:])
+        direction = direction / jnp.linalg.norm(direction)
+        blank = jnp.zeros(detector.sensors.count)
+        return Readout(blank.at[:7].set(jnp.concatenate([vertex, direction, energy])), blank, blank == 0)
 
     def reconstruct(self, detector, particle, readouts):
-        vertex, direction, energy = (
-            np.asarray(getattr(readouts, name)) for name in ("vertex", "direction", "kinetic_energy")
-        )
-        return Estimates(vertex, direction, energy, np.zeros(len(energy), bool))
+        vertex, direction, energy = np.split(np.asarray(readouts.charge)[:, :7], [3, 6], axis=-1)
+        energy = energy[:, 0]
+        return Estimates(vertex, direction, energy, ("",) * len(energy))

@@ -55,6 +55,4 @@ def muon(energy=300.0, vertex=(100.0, 50.0, -300.0), direction=(1.0, 0.2, 0.1)) 
 
 def single(tree):
     """Every float in single precision."""
-    return jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree
-    )
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)

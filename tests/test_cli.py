@@ -93,6 +93,23 @@ def test_optimise_then_everything_that_follows(folder, capsys):
     assert "already holds a study" in capsys.readouterr().err
 
 
+def test_simulate_then_reconstruct(folder, capsys):
+    assert run(["simulate", "study.yaml", "--out", "events.h5", "--events", "25", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["events"] == 25
+    assert run(["reconstruct", "study.yaml", "--input", "events.h5", "--out", "fits.jsonl", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["events"] == 25
+    assert report["measured"]["vertex"]["value"] > 0
+    rows = [json.loads(line) for line in (folder / "fits.jsonl").read_text().splitlines()]
+    assert len(rows) == 25
+    assert set(rows[0]) == {"particle", "vertex", "direction", "kinetic_energy", "failure"}
+    assert run(["reconstruct", "study.yaml", "--input", "events.h5"]) == 0
+    assert "Measured resolution" in capsys.readouterr().out
+    (folder / "other.yaml").write_text(TANK.replace("1.8 m", "1.5 m"))
+    assert run(["reconstruct", "study.yaml", "--input", "events.h5", "--design", "other.yaml"]) == 2
+    assert "holds" in capsys.readouterr().err
+
+
 def test_default_directories_do_not_collide(folder):
     for name in ("study", "study-2"):
         assert run(["optimise", "study.yaml", "--steps", "1", "--skip-gradient-check", "--quiet"]) == 0

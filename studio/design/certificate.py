@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import ArrayLike
 
 from .._checks import InputError, StudioError, choice_remedy
 
@@ -58,8 +58,8 @@ _CRITERIA: dict[str, Callable[[Any], Any]] = {"d": _d, "a": _a}
 
 
 def certificate(
-    information: Float[ArrayLike, "candidates ..."],
-    weights: Float[ArrayLike, " candidates"],
+    information: ArrayLike,
+    weights: ArrayLike,
     criterion: str | Callable[[Any], Any] = "d",
 ) -> Certificate:
     """The Kiefer-Wolfowitz certificate of weights over candidates.
@@ -67,7 +67,7 @@ def certificate(
     **Arguments**
 
     - `information`: of one unit of each candidate: (candidates, p, p) Fisher matrices, or (candidates, p) regressors.
-    - `weights`: at least zero; they are divided by their sum.
+    - `weights`: (candidates,), at least zero; they are divided by their sum.
     - `criterion`: `"d"` (−log det M), `"a"` (tr M⁻¹), or a convex, decreasing function of M.
 
     **Raises** `InputError` for shapes or weights that do not fit, `StudioError` where M is singular.

@@ -54,7 +54,7 @@ def summaries_pull_back(
     tree: Any,
     leaves: Mapping[str, Any],
     events: Any,
-    cotangents: Float[Array, "events size"],
+    cotangents: Float[ArrayLike, "events size"],
     chunk: int | None = None,
 ) -> dict[str, Array]:
     """Second pass: the gradient by the free leaves of Σ cotangents · summaries over some events. Shards add up."""

@@ -35,7 +35,7 @@ class Feasibility:
 
     def reached(self, only: Sequence[int] | None = None) -> bool:
         """Whether those constraints can be satisfied."""
-        return self.nearest(only).worst <= self.problem.acceptable
+        return bool(self.nearest(only).worst <= self.problem.acceptable)
 
     def conflict(self) -> tuple[int, ...]:
         """The indices of a smallest set of constraints that cannot be satisfied together.

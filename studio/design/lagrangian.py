@@ -51,7 +51,7 @@ def jacobian_scales(
     probes = {name: generator.standard_normal((8, *np.shape(array))) for name, array in coordinates.items()}
     probes = {name: array.astype(coordinates[name].dtype) for name, array in probes.items()}
     norms = np.asarray(_probed(space, constraints, tree, dict(coordinates), prepared, probes), dtype=float)
-    return tuple(np.where(np.isfinite(norms) & (norms > 0), norms, 1.0))
+    return tuple(np.asarray(norm if np.isfinite(norm) and norm > 0 else 1.0) for norm in norms)
 
 
 @eqx.filter_jit
@@ -101,10 +101,10 @@ def lagrangian(
 
 def updated_multipliers(
     constraints: Sequence[AbstractConstraint],
-    multipliers: Sequence[np.ndarray],
-    rows: Sequence[np.ndarray],
+    multipliers: Sequence[Any],
+    rows: Sequence[Any],
     penalty: float,
-    scales: Sequence[float],
+    scales: Sequence[Any],
 ) -> tuple[np.ndarray, ...]:
     """First-order multiplier update: l + r h, and max(0, l + r g) for an inequality."""
     updated = []
@@ -115,7 +115,7 @@ def updated_multipliers(
 
 
 def relative_violations(
-    constraints: Sequence[AbstractConstraint], rows: Sequence[np.ndarray], scales: Sequence[float]
+    constraints: Sequence[AbstractConstraint], rows: Sequence[Any], scales: Sequence[Any]
 ) -> np.ndarray:
     """The worst violation of each constraint as a fraction of its limit; of its scale where it has no limit."""
     worst = []

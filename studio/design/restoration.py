@@ -48,7 +48,7 @@ class Restoration:
         tree: Any,
         space: DesignSpace,
         constraints: Sequence[AbstractConstraint],
-        scales: tuple[Sequence[float], Sequence[float]],
+        scales: tuple[Sequence[Any], Sequence[Any]],
         back_off: float,
         rows: Sequence[tuple[int, ...]],
         enabled: Sequence[bool] | None = None,

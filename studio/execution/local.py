@@ -41,7 +41,8 @@ class LocalRunner(AbstractRunner):
         if self._requested is not None:
             return self._requested
         devices = _jax_devices()
-        return len(devices) if len(devices) > 1 else available_cores()
+        shown = len(devices) > 1 or any(device.platform != "cpu" for device in devices)
+        return len(devices) if shown else available_cores()
 
     def stream(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in order; at most twice as many items as lanes are in flight, so memory does not follow the count."""

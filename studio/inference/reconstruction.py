@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,11 +16,15 @@ from ..detector import Detector
 from ..event import Primary, Readout
 from ..simulation import OpticalSimulator
 from .fisher import require_x64
-from .fit import Evaluated, fit
+from .fit import Evaluated, Fitted, fit
 from .likelihood import likelihood_of
 from .parameters import groups_of, moved, names_of, scales
 from .seeds import inside_points, seeds
 from .sensitivity import sensitivity
+
+
+# A fit has converged when one more step would gain less than this in log likelihood: 0.7 standard deviations in all.
+_CLOSE = 0.25
 
 
 class Status(enum.IntEnum):
@@ -70,14 +73,15 @@ def reconstruct(
     particle: str = "mu-",
     *,
     energies: tuple[float, ...] = (150.0, 250.0, 400.0, 600.0, 900.0, 1400.0),
-    iterations: int = 10,
+    iterations: int = 12,
+    starts: int = 2,
     batch: int = 8,
     least_charge: float = 20.0,
 ) -> Reconstruction:
     """Fit stacked `readouts` (leading axis: events) as single events of `particle`, without knowledge of the truth.
 
-    Seeds come from hit times, charges and a scan of `energies` (MeV); the most likely for each of two starts of the track
-    is fitted roughly and the better one finely, by Levenberg–Marquardt with the Fisher matrix over the event's parameters and, where the
+    Seeds come from hit times, charges and a scan of `energies` (MeV); the `starts` most likely are fitted and the likeliest
+    end is kept, by Levenberg–Marquardt with the Fisher matrix over the event's parameters and, where the
     simulator has process fluctuations, its latents with their unit prior. `batch` events are fitted at a time.
 
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
@@ -93,7 +97,7 @@ def reconstruct(
     candidates = jnp.asarray(inside_points(detector, 256), readouts.charge.dtype)
     # The fit follows the single event's track: its latents are resolved, not averaged over.
     simulator = dataclasses.replace(simulator, resolved=True)
-    fitter = _Fitter(simulator, particle, iterations, least_charge)
+    fitter = _Fitter(simulator, particle, iterations, starts, least_charge)
     grid = jnp.asarray(energies, readouts.charge.dtype)
     return _reconstruct(fitter, detector, readouts, candidates, grid, batch)
 
@@ -102,6 +106,7 @@ class _Fitter(eqx.Module):
     simulator: OpticalSimulator
     particle: str = eqx.field(static=True)
     iterations: int = eqx.field(static=True)
+    starts: int = eqx.field(static=True)
     least_charge: float = eqx.field(static=True)
 
 
@@ -118,11 +123,12 @@ def _one(fitter: _Fitter, detector: Detector, readout: Readout, candidates: Arra
     coarse = OpticalSimulator(segments=8, wavelengths=21, degree=4, process=False, chunk=simulator.chunk)
     tried = seeds(detector, readout, fitter.particle, candidates, energies)
     values = jax.lax.map(lambda seed: _value(coarse, detector, readout, seed), tried).reshape(-1, energies.shape[0])
-    # The best energy of the two best shifts along the axis: starts that differ.
-    _, shifts = jax.lax.top_k(jnp.max(values, axis=1), min(2, values.shape[0]))
+    # The best energy of the best shifts along the axis: starts that differ. Both are fitted, the likelier end counts.
+    _, shifts = jax.lax.top_k(jnp.max(values, axis=1), min(fitter.starts, values.shape[0]))
     best = shifts * energies.shape[0] + jnp.argmax(values[shifts], axis=1)
-    rough, likely = jax.lax.map(lambda index: _rough(coarse, detector, readout, tried[index]), best)
-    event, found = _fit(simulator, detector, readout, rough[jnp.argmax(likely)], fitter.iterations)
+    ends = jax.lax.map(lambda index: _fit(simulator, detector, readout, tried[index], fitter.iterations), best)
+    found: Fitted = jax.tree.map(lambda leaf: leaf[jnp.argmax(ends.evaluated.value)], ends)
+    event = found.point[0]
 
     groups = groups_of(event)
     names, scale = names_of(groups), scales(event, groups).astype(jnp.float64)
@@ -138,7 +144,7 @@ def _one(fitter: _Fitter, detector: Detector, readout: Readout, candidates: Arra
             (jnp.sum(readout.charge) < fitter.least_charge) | (hits < size),
             singular,
             ~detector.volume.contains(event.vertex),
-            found.left > 0.1,
+            found.left > _CLOSE,
         ],
         [Status.TOO_LITTLE_LIGHT, Status.SINGULAR, Status.OUTSIDE, Status.NOT_CONVERGED],
         Status.CONVERGED,
@@ -159,16 +165,9 @@ def _value(simulator: OpticalSimulator, detector: Detector, readout: Readout, ev
     return jnp.sum(jax.lax.map(one, (channels, counted)))
 
 
-def _rough(
-    coarse: OpticalSimulator, detector: Detector, readout: Readout, seed: Primary
-) -> tuple[Primary, Float[Array, ""]]:
-    event, found = _fit(coarse, detector, readout, seed, 6)
-    return event, found.evaluated.value
-
-
 def _fit(
     simulator: OpticalSimulator, detector: Detector, readout: Readout, event: Primary, iterations: int
-) -> tuple[Primary, Any]:
+) -> Fitted:
     likelihood, groups = likelihood_of(simulator), groups_of(event)
     size, count = len(names_of(groups)), simulator.latent_count(event)
     dtype = event.kinetic_energy.dtype
@@ -195,5 +194,4 @@ def _fit(
     steps = {"vertex": 50.0, "direction": 30.0, "kinetic_energy": 30.0, "time": 30.0}
     limits = [steps[name.split(".")[0]] for name in names_of(groups)] + [1.5] * count
     start = (event, jnp.zeros(count, dtype))
-    found = fit(evaluate, start, step, jnp.asarray(limits, dtype), iterations)
-    return found.point[0], found
+    return fit(evaluate, start, step, jnp.asarray(limits, dtype), iterations)

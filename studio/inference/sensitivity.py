@@ -67,32 +67,29 @@ def sensitivity(
     directions = jax.vmap(lambda unit: ravel_pytree(push(unit))[0])(jnp.eye(total, dtype=dtype))
     flat_carrier, unravel = ravel_pytree(carrier)
 
-    def means(flat: Array, channel: Array):
+    def of_channel(flat: Array, channel: Array):
         emitted, values = unravel(flat)
         there = replace(detector, values)
         measured = likelihood.measured(there, simulator.receive(there, emitted, channel[None]))
-        measured = jax.tree.map(lambda leaf: leaf[0], measured)
-        return jnp.stack([m.mean for m in measured]), measured
+        outputs = [m.mean for m in measured]
+        pearson = jnp.zeros_like(outputs[0])
+        if readout is not None:
+            value, pearson = likelihood.judge(there, readout, measured, channel[None])
+            outputs.append(value)
+        stacked = jnp.stack([output[0] for output in outputs])
+        return stacked, (stacked, jnp.stack([m.information[0] for m in measured]), pearson[0])
 
     def one(channels: Array, counted: Array) -> Sensitivity:
-        partial, measured = jax.vmap(jax.jacrev(means, has_aux=True), in_axes=(None, 0))(flat_carrier, channels)
+        partial, (outputs, information, pearson) = jax.vmap(jax.jacrev(of_channel, has_aux=True), in_axes=(None, 0))(
+            flat_carrier, channels
+        )
         jacobian = (partial @ directions.T).astype(jnp.float64)
-        weight = jnp.stack([m.information for m in measured], axis=1) * counted[:, None]
-        information = jnp.einsum("nka,nk,nkb->ab", jacobian, weight.astype(jnp.float64), jacobian)
-        if readout is None:
-            zero = jnp.zeros((), jnp.float64)
-            return Sensitivity(zero, jnp.zeros(total, jnp.float64), information, zero)
-
-        def judged(flat: Array) -> tuple[Array, Array]:
-            emitted, values = unravel(flat)
-            there = replace(detector, values)
-            measured = likelihood.measured(there, simulator.receive(there, emitted, channels))
-            found = likelihood.judge(there, readout, measured, channels)
-            value, pearson = (jnp.sum((x * counted).astype(jnp.float64)) for x in found)
-            return value, pearson
-
-        (value, pearson), slope = jax.value_and_grad(judged, has_aux=True)(flat_carrier)
-        return Sensitivity(value, (directions @ slope).astype(jnp.float64), information, pearson)
+        kinds = information.shape[1]
+        weight = (information * counted[:, None]).astype(jnp.float64)
+        matrix = jnp.einsum("nka,nk,nkb->ab", jacobian[:, :kinds], weight, jacobian[:, :kinds])
+        kept = counted.astype(jnp.float64)
+        value, gradient = kept @ outputs[:, kinds:], jnp.einsum("n,nka->a", kept, jacobian[:, kinds:])
+        return Sensitivity(jnp.sum(value), gradient, matrix, kept @ pearson)
 
     channels, counted = simulator.channel_chunks(likelihood.channel_count(detector))
     if channels.shape[0] == 1:

@@ -19,6 +19,7 @@ from ..design.transforms import AbstractBound, Columnwise, Disc, Interval, Posit
 from ..design.transforms import Angle as AnyAngle
 from ..detector import Detector
 from ..event import Gun, Primary, half_extents
+from ..event.gun import contained_length
 from ..geometry import Box, Cylinder, Sphere
 from ..io.geometry import load_detector
 from ..units import m
@@ -90,6 +91,15 @@ def draw(file: ExperimentFile, detector: Detector, key: Any, count: int) -> tupl
         except StudioError as error:
             raise file.document.error("events", str(error), remedy="lower the energy or allow exiting events") from None
     return tuple(groups)
+
+
+def fits(file: ExperimentFile, detector: Detector, events: Primary) -> np.ndarray:
+    """Which of the events start inside a detector, and end there where the experiment wants contained ones."""
+    inside = detector.volume.contains(events.vertex)
+    if file.experiment.events.contained:
+        room = detector.volume.distance_to_wall(events.vertex, events.direction)
+        inside &= room > contained_length(events.particle, events.kinetic_energy)
+    return np.asarray(inside)
 
 
 def _gun(file: ExperimentFile, detector: Detector, particle: str) -> Gun:

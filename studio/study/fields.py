@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -15,6 +15,7 @@ from ..io.quantities import Quantity
 from ..units import dimensions, parse_quantity, unit_names
 
 
+@runtime_checkable
 class _Parser(Protocol):
     def parse(self, value: object) -> float: ...
 

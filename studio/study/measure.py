@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,13 @@ import jax
 import numpy as np
 
 from .._checks import InputError
+from ..detector import Detector
 from ..event import Primary
 from ..execution import AbstractRunner
 from ..io.atomic import replace_file
 from ..io.event_file import EventSet, read_events, write_events
 from ..io.geometry import load_detector
-from .assembly import draw, physics_of
+from .assembly import draw, fits, physics_of
 from .experiment_file import BASELINE, ExperimentFile
 from .metrics import Errors, failure_fraction, resolutions
 from .objective_shards import split_events
@@ -40,18 +41,18 @@ def measure(
 ) -> dict[str, Any]:
     """Designs (geometry files by name) measured on the same events; gains are against the first.
 
-    Events are drawn in the first design and start inside all of them. `seed`: by default one behind the experiment's.
+    Events are drawn in the first design and fit into all of them. `seed`: by default one behind the experiment's.
     """
     experiment = file.experiment
     chosen = experiment.seed + _ANOTHER if seed is None else seed
     detectors = {name: load_detector(path) for name, path in designs.items()}
     first = next(iter(detectors.values()))
     groups = draw(file, first, validation_key(chosen), events or experiment.validation.events or 400)
-    kept = tuple(_inside(group, detectors) for group in groups)
+    kept = tuple(_kept(file, group, detectors.values()) for group in groups)
     kept = tuple(group for group in kept if group.count)
     if sum(group.count for group in kept) < 2:
         raise InputError(
-            "no two events start inside all designs", key="designs", remedy="compare detectors of similar size"
+            "no two events fit into all designs", key="designs", remedy="compare detectors of similar size"
         )
     shard = experiment.validation.shard
     family = physics or physics_of(file, first)
@@ -65,8 +66,8 @@ def measure(
     }
 
 
-def _inside(group: Primary, detectors: Mapping[str, Any]) -> Primary:
-    mask = np.all([np.asarray(detector.volume.contains(group.vertex)) for detector in detectors.values()], axis=0)
+def _kept(file: ExperimentFile, group: Primary, detectors: Iterable[Detector]) -> Primary:
+    mask = np.all([fits(file, detector, group) for detector in detectors], axis=0)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[mask], group)
 
 
@@ -156,8 +157,12 @@ def reconstruct_events(
 
 
 def _rows(particle: str, estimates: Any, kept: int) -> list[dict[str, Any]]:
-    names = ("vertex", "direction", "kinetic_energy", "failed")
+    names = ("vertex", "direction", "kinetic_energy")
     return [
-        {"particle": particle, **{name: np.asarray(getattr(estimates, name))[index] for name in names}}
+        {
+            "particle": particle,
+            **{name: np.asarray(getattr(estimates, name))[index] for name in names},
+            "failure": estimates.failure[index],
+        }
         for index in range(kept)
     ]

@@ -55,8 +55,8 @@ class ShardGradient:
 
     @property
     def compilations(self) -> int:
-        """Number of programs compiled in this process."""
-        return len(self._programs)
+        """Number of different programs compiled in this process, on however many devices."""
+        return len({key[:-1] for key in self._programs})
 
     def __call__(self, shard: Shard) -> tuple[np.ndarray, Leaves]:
         arguments = (shard.leaves, self.tree, shard.events, shard.weights, shard.cotangents)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..detector import Detector
 from ..event import Primary, Readout
-from ..inference import fisher_information
+from ..inference import Status, fisher_information, reconstruct
 from ..simulation import OpticalSimulator
 from .physics import AbstractPhysics, Estimates
 
@@ -49,9 +49,14 @@ class OpticalPhysics(AbstractPhysics):
         return self.simulator.sample(detector, event, key)
 
     def reconstruct(self, detector: Detector, particle: str, readouts: Readout) -> Estimates:
-        from ..inference import reconstruct
-
-        found: Any = reconstruct(self.simulator, detector, readouts, particle=particle)
-        primary, ok = found.primary, found.ok
+        found = reconstruct(_fitting(self.simulator), detector, readouts, particle=particle)
+        primary = found.primary
         vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
-        return Estimates(vertex, direction, energy, ~np.asarray(ok))
+        failure = (Status(int(status)).name.lower() for status in np.asarray(found.status))
+        return Estimates(vertex, direction, energy, tuple("" if name == "converged" else name for name in failure))
+
+
+def _fitting(simulator: OpticalSimulator) -> OpticalSimulator:
+    """The simulator as fits use it: half the segments and eight stretches of scattering move no estimate by a noticeable
+    part of its error, in a third of the time."""
+    return dataclasses.replace(simulator, segments=min(16, simulator.segments), kink_modes=min(8, simulator.kink_modes))

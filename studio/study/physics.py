@@ -16,13 +16,19 @@ QUANTITIES = ("vertex", "direction", "kinetic_energy")
 class Estimates(eqx.Module):
     """Reconstructed events.
 
-    **Fields**: `vertex (events, 3)` in mm, `direction (events, 3)`, `kinetic_energy (events,)` in MeV, `failed (events,)`.
+    **Fields**: `vertex (events, 3)` in mm, `direction (events, 3)`, `kinetic_energy (events,)` in MeV;
+    `failure`, one word an event: why the fit failed, empty where it did not.
     """
 
     vertex: Float[np.ndarray, "events 3"]
     direction: Float[np.ndarray, "events 3"]
     kinetic_energy: Float[np.ndarray, " events"]
-    failed: Bool[np.ndarray, " events"]
+    failure: tuple[str, ...]
+
+    @property
+    def failed(self) -> Bool[np.ndarray, " events"]:
+        """Whether the fit of each event failed."""
+        return np.array([bool(reason) for reason in self.failure], dtype=bool)
 
 
 class AbstractPhysics(eqx.Module):

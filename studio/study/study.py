@@ -22,7 +22,7 @@ from ..detector import Detector
 from ..execution import AbstractRunner, LocalRunner
 from ..io.geometry import load_detector, save_detector
 from ..tracking import AbstractTracker, NoTracker
-from .assembly import Assembly, assemble, draw
+from .assembly import Assembly, assemble, draw, fits
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
 from .ledger import HISTORY, RESULT, VALIDATION, Ledger
@@ -274,7 +274,9 @@ class _Stages:
 
         with self._timed("validate"):
             lines = validation.run(designs, done=done, record=record)
-        return report(lines, tuple(designs), seed=self.assembly.experiment.seed)
+        # Where the volume was free, only events that fit into both designs are compared.
+        kept = [fits(self.file, design, group) for group in validation.groups]
+        return report(lines, tuple(designs), seed=self.assembly.experiment.seed, kept=np.concatenate(kept))
 
     def result(
         self, solution: Any, design: Detector | None, check: dict[str, Any] | None, validation: dict[str, Any]

@@ -6,6 +6,7 @@ comparison is as sharp as it can be. Events come from a stream of the study's se
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,6 +56,7 @@ class ValidationShard:
             errors = event_errors(piece.events, estimates)
             line |= {name: getattr(errors, name)[: piece.kept].tolist() for name in ("vertex", "direction", "energy")}
             line["failed"] = errors.failed[: piece.kept].tolist()
+            line["failures"] = dict(collections.Counter(filter(None, estimates.failure[: piece.kept])))
         return line
 
     def _sampled(self, detector: Any, events: Primary, indices: Any) -> Any:
@@ -145,23 +147,26 @@ def _pieces(designs: Mapping[str, Any], groups: Sequence[Primary], shard: int) -
             first += group.count
 
 
-def errors_of(lines: Sequence[Mapping[str, Any]], design: str) -> Errors:
-    """The errors of all events of one design from the lines of the ledger."""
+def errors_of(lines: Sequence[Line], design: str, kept: Any = slice(None)) -> Errors:
+    """The errors of the `kept` events of one design from the lines of the ledger."""
     columns = {
-        name: np.concatenate([np.asarray(line[name]) for line in lines if line["design"] == design])
+        name: np.concatenate([np.asarray(line[name]) for line in lines if line["design"] == design])[kept]
         for name in ("vertex", "direction", "energy", "failed")
     }
     return Errors(**columns)
 
 
-def crlb_of(lines: Sequence[Mapping[str, Any]], design: str) -> np.ndarray:
+def crlb_of(lines: Sequence[Line], design: str) -> np.ndarray:
     """σ `(events, 3)` by the Cramér–Rao bound of all events of one design from the lines of the ledger."""
     return np.concatenate([np.asarray(line["crlb"]).reshape(-1, 3) for line in lines if line["design"] == design])
 
 
-def report(lines: Sequence[Mapping[str, Any]], designs: Sequence[str], *, seed: int) -> dict[str, Any]:
-    """The validation section of the result file: metrics with intervals, gains against the first design, predictions."""
-    sigma = {design: crlb_of(lines, design) for design in designs}
+def report(lines: Sequence[Line], designs: Sequence[str], *, seed: int, kept: Any = slice(None)) -> dict[str, Any]:
+    """The validation section of the result file: metrics with intervals, gains against the first design, predictions.
+
+    `kept (events,)`: a mask of the events that count, by default all.
+    """
+    sigma = {design: crlb_of(lines, design)[kept] for design in designs}
     first, *others = designs
     names = ("vertex", "direction", "energy")
     result: dict[str, Any] = {
@@ -176,14 +181,24 @@ def report(lines: Sequence[Mapping[str, Any]], designs: Sequence[str], *, seed: 
     }
     if not all("vertex" in line for line in lines):
         return result
-    errors = {design: errors_of(lines, design) for design in designs}
+    errors = {design: errors_of(lines, design, kept) for design in designs}
     result["measured"] = {
         d: {n: m.as_dict() for n, m in resolutions(e, seed=seed).items()}
         | {"failed": failure_fraction(e.failed).as_dict()}
         for d, e in errors.items()
     }
+    result["failures"] = {d: _failures(lines, d) for d in designs}
     result["measured_gain"] = {
         d: {n: g.as_dict() for n, g in gains(errors[first], errors[d], seed=seed).items()} for d in others
     }
     result["power"] = power_table(len(sigma[first]))
     return result
+
+
+def _failures(lines: Sequence[Line], design: str) -> dict[str, int]:
+    """How many events failed for which reason."""
+    counts: collections.Counter[str] = collections.Counter()
+    for line in lines:
+        if line["design"] == design:
+            counts.update(line["failures"])
+    return dict(sorted(counts.items()))

@@ -165,6 +165,7 @@ def test_where_every_step_has_its_own_events_designs_are_compared_on_the_same_on
         {"x": np.array([1.0])}, ["x"], evaluate=evaluate, deterministic=False, steps=40, gradient_check=False
     )
     assert result.objective == pytest.approx(float(result.tree["x"][0] ** 2))
+    assert result.objective is not None
     assert 0 <= result.objective < 0.6
     assert result.best_step % 10 == 0
 

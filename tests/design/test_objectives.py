@@ -131,9 +131,9 @@ def test_faulty_events_are_named_with_the_leaf():
 def test_bad_objectives_are_refused():
     first, _ = both()
     with pytest.raises(InputError, match="share a name"):
-        first + first
+        _ = first + first
     with pytest.raises(InputError, match="finite"):
-        float("nan") * first
+        _ = float("nan") * first
     with pytest.raises(InputError, match="columns of a summary of 2 numbers"):
         PopulationObjective(widths, "x", size=2, columns=(2,))
     with pytest.raises(InputError, match=r"shape \(2,\) where \(3,\)"):

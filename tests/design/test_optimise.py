@@ -168,6 +168,7 @@ def test_a_crowd_stays_apart_at_every_step():
     assert all(record.violation <= 1e-3 for record in result.history)
     assert result.audit.rows[0].value >= 1.0 * (1 - 1e-3)
     # The densest packing of 60 discs of diameter 1 fills a disc of area A = 60 sqrt(3)/2: sum of squares 60 A/2pi = 496.
+    assert result.objective is not None
     assert 490 < result.objective < 550 < result.objective_start
 
 
@@ -191,6 +192,7 @@ def test_optax_transformations_and_options_are_accepted():
 
     for optimiser in (optax.adam(0.05), FirstOrder(optax.sgd(0.1), 0.1), {"kind": "adam", "b2": 0.99}):
         result = optimise({"x": np.array([2.0])}, ["x"], lambda t: jnp.sum((t["x"] - 1) ** 2), optimiser=optimiser)
+        assert result.objective is not None
         assert result.objective < 1e-2
 
 
@@ -203,7 +205,7 @@ def test_optax_transformations_and_options_are_accepted():
         ({"optimiser": {"kind": "adam", "learning_rate": -1.0}}, "learning_rate: must be positive"),
         ({"optimiser": 3}, "not an optimiser"),
         ({"steps": 0}, "steps: must be a whole number of at least 1"),
-        ({"starts": 1.5}, "starts: must be a whole number"),
+        ({"starts": -1}, "starts: must be a whole number"),
         ({"objective": None}, "objective: not an objective"),
     ],
 )

@@ -67,19 +67,24 @@ def test_a_point_source_falls_with_extinction_and_distance():
 
 EVENTS = {
     "mu- 300 MeV": tanks.muon(),
-    "e- 150 MeV": Primary("e-", (-200.0, 100.0, 400.0), (0.3, -1.0, 0.2), 150.0),
+    "mu- 600 MeV": Primary("mu-", (-1000.0, 300.0, -1500.0), (1.0, 0.2, 0.6), 600.0),
+    "e- 400 MeV": Primary("e-", (-200.0, 1600.0, 400.0), (0.3, -1.0, 0.2), 400.0),
 }
+
+
+def tank():
+    """Of IWCD's size: 116 modules."""
+    return tanks.cylinder(3.5 * m, 8 * m, 1.5 * m)
 
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_expected_charge_has_converged(name):
-    """Against quadratures four times finer: total within 0.2 %, sensors with more than 1 % of the brightest's light
+    """Against quadratures four times finer: total within 0.2 %, sensors with more than a tenth of the brightest's light
     within 1 %."""
-    detector, event = tanks.cylinder(), EVENTS[name]
+    detector, event = tank(), EVENTS[name]
     coarse = np.asarray(expected(OpticalSimulator(), detector, event).charge)
     fine = np.asarray(expected(FINE, detector, event).charge)
-    lit = fine > 0.01 * fine.max()
-    print(name, "total", coarse.sum() / fine.sum() - 1, "worst", np.max(np.abs(coarse / fine - 1)[lit]))
+    lit = fine > 0.1 * fine.max()
     assert coarse.sum() == pytest.approx(fine.sum(), rel=2e-3)
     np.testing.assert_allclose(coarse[lit], fine[lit], rtol=1e-2)
 
@@ -87,10 +92,9 @@ def test_expected_charge_has_converged(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVENTS)
 def test_crlb_is_stable_under_quadratures_four_times_finer(name):
-    detector, event = tanks.cylinder(), EVENTS[name]
+    detector, event = tank(), EVENTS[name]
     coarse = information(OpticalSimulator(), detector, event).crlb()
     fine = information(FINE, detector, event).crlb()
-    print(name, "sigma ratio - 1:", np.asarray(jnp.sqrt(coarse / fine) - 1))
     np.testing.assert_allclose(np.sqrt(coarse), np.sqrt(fine), rtol=1e-2)
 
 
@@ -102,9 +106,7 @@ def test_single_precision_agrees_with_double():
     single = expected(OpticalSimulator(), tanks.single(detector), tanks.single(event))
     assert single.charge.dtype == jnp.float32
     charge = np.asarray(double.charge)
-    print("charge", np.max(np.abs(single.charge - charge)) / charge.max())
     lit = charge > 0.01
-    print("time", np.max(np.abs(np.asarray(single.time) - np.asarray(double.time))[lit]))
     np.testing.assert_allclose(single.charge, charge, rtol=1e-3, atol=1e-4 * charge.max())
     np.testing.assert_allclose(np.asarray(single.time)[lit], np.asarray(double.time)[lit], atol=0.01)
 
@@ -114,7 +116,6 @@ def test_crlb_in_single_precision_agrees_with_double():
     detector, event = tanks.cylinder(), tanks.muon()
     double = np.asarray(information(OpticalSimulator(), detector, event).sigma())
     single = np.asarray(information(OpticalSimulator(), tanks.single(detector), tanks.single(event)).sigma())
-    print("single / double - 1:", single / double - 1)
     np.testing.assert_allclose(single, double, rtol=2e-3)
 
 
@@ -184,9 +185,6 @@ def test_samples_of_a_muon_with_process_have_the_expected_mean():
     mean = charge / count
     error = np.sqrt((squared / count - mean**2) / count)
     lit = q > 0.1 * q.max()
-    deviation = mean / q - 1
-    print("total", mean.sum() / q.sum() - 1, "lit rms", np.std(deviation[lit]), "worst", np.max(np.abs(deviation[lit])))
-    print("errors of the lit", np.mean(error[lit] / q[lit]))
     assert mean.sum() == pytest.approx(q.sum(), rel=1e-2)
     assert np.all(np.abs(mean - q)[lit] < 0.05 * q[lit] + 4 * error[lit])
 

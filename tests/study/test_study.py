@@ -113,6 +113,14 @@ def test_one_lane_gives_the_same_bits(reference, experiment, tmp_path):
     assert content(tmp_path / "run") == content(reference.directory)
 
 
+def test_two_jax_devices_give_the_same_bits(reference, experiment, tmp_path, compilation_cache):
+    """One CPU device for each of two lanes: another executable of the same program for each, and the same numbers."""
+    process = drive(experiment, tmp_path / "run", "run", compilation_cache, devices=2)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert content(tmp_path / "run") == content(reference.directory)
+
+
 class Interrupted(BaseException):
     """Stands for a crash at one place in the code."""
 
@@ -142,10 +150,10 @@ def test_a_crash_between_two_writes_changes_nothing(reference, experiment, tmp_p
     assert content(tmp_path / "run") == content(reference.directory)
 
 
-def drive(experiment: Path, directory: Path, what: str, cache: Path) -> subprocess.Popen:
+def drive(experiment: Path, directory: Path, what: str, cache: Path, devices: int = 1) -> subprocess.Popen:
     command = [sys.executable, str(ROOT / "tests" / "drive_study.py"), str(experiment), str(directory), what, "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache)}
-    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "STUDIO_TEST_DEVICES": str(devices)}
     return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE)
 
 

@@ -173,7 +173,7 @@ class QuasiNewton(AbstractOptimiser):
 
 def _flat(change: float, slope_there: float, slope: float, rounding: float) -> bool:
     # Close to the minimum the decrease drowns in rounding while the slope still tells (Hager & Zhang 2005, eq. 4.1).
-    return abs(change) <= rounding and abs(slope_there) <= 0.8 * abs(slope)
+    return bool(abs(change) <= rounding and abs(slope_there) <= 0.8 * abs(slope))
 
 
 @eqx.filter_jit
@@ -183,9 +183,9 @@ def _precondition(memory, gradient, lbfgs, coordinates):
     return optax.scale_by_lbfgs(memory).update(gradient, lbfgs, coordinates)
 
 
-def _inner(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
+def _inner(a: Mapping[str, Any], b: Mapping[str, Any]) -> float:
     return float(sum(np.sum(np.asarray(a[name], dtype=float) * np.asarray(b[name], dtype=float)) for name in a))
 
 
-def _size(gradient: Mapping[str, np.ndarray]) -> float:
+def _size(gradient: Mapping[str, Any]) -> float:
     return max(float(np.max(np.abs(array))) for array in gradient.values())

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ...detector import Detector
 from ...event import Primary
 from . import electron
-from .muon import delta_fluctuation, kink_shapes, muon_sources, slow_down
+from .muon import (
+    delta_fluctuation,
+    kink_shapes,
+    muon_sources,
+    no_spread,
+    slow_down,
+    stretch_bounds,
+    unresolved_spread,
+)
 from .sources import BroadSource, ConeTrack, IsotropicSource
 from .spectrum import Colour, DistanceTable, Optics, Wavelengths, cherenkov_yield
 
@@ -79,7 +88,7 @@ def sampled_emission(
     # A gamma variable of mean 1: δ-ray light is positive and skewed.
     shape = 1 / delta_fluctuation(way) ** 2
     delta_scale = jax.random.gamma(delta_key, shape, dtype=dtype) / shape
-    return _muon_light(simulator, optics, event, way, deviation, delta_scale, blur=False)
+    return _muon_light(simulator, optics, event, way, deviation, delta_scale, unresolved_spread(way, np.arange(simulator.segments + 1)))
 
 
 def _optics(simulator: OpticalSimulator, detector: Detector) -> Optics:
@@ -93,20 +102,22 @@ def _muon(
     if not simulator.process:
         way = slow_down(event, detector.volume, detector.medium, simulator.segments)
         straight = jnp.zeros((simulator.segments + 1, 2), event.kinetic_energy.dtype)
-        return _muon_light(simulator, optics, event, way, straight, 1.0, blur=False)
+        return _muon_light(simulator, optics, event, way, straight, 1.0, no_spread(way))
     modes = simulator.kink_modes
     kinks, straggling, delta = latents[: 2 * modes].reshape(modes, 2), latents[-2], latents[-1]
     way = slow_down(event, detector.volume, detector.medium, simulator.segments, straggling)
     deviation = kink_shapes(way, modes) @ kinks
     delta_scale = 1 + delta_fluctuation(way) * delta
-    return _muon_light(simulator, optics, event, way, deviation, delta_scale, blur=not simulator.resolved)
+    bounds = stretch_bounds(simulator.segments, modes)
+    spread = unresolved_spread(way, bounds) if simulator.resolved else way.spread
+    return _muon_light(simulator, optics, event, way, deviation, delta_scale, spread)
 
 
 def _muon_light(
-    simulator: OpticalSimulator, optics: Optics, event: Primary, way, deviation: Array, delta_scale, blur: bool
+    simulator: OpticalSimulator, optics: Optics, event: Primary, way, deviation: Array, delta_scale, spread
 ) -> Emission:
     cone, broad = muon_sources(
-        event, way, optics.medium, deviation, delta_scale, blur, max(1, simulator.segments // 8)
+        event, way, optics.medium, deviation, delta_scale, spread, max(1, simulator.segments // 8)
     )
     full = cherenkov_yield(jnp.ones((), cone.beta.dtype), optics.medium, optics.nodes)
     # A floor keeps the colour of the last segment, where no wavelength emits any more, defined; it adds 1e-6 of light.

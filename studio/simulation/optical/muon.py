@@ -100,6 +100,24 @@ def kink_shapes(way: SlowingDown, modes: int) -> Float[Array, "nodes modes"]:
     return jnp.stack(columns, axis=-1)
 
 
+def unresolved_spread(way: SlowingDown, bounds: np.ndarray) -> Spread:
+    """Scattering that direction changes growing evenly between the nodes `bounds` leave open.
+
+    Within a stretch that gathers the variance V the direction wanders about the line between its ends as a Brownian
+    bridge, with variance f (1 − f) V at the fraction f: V/6 on average, taken at all nodes of the stretch.
+    """
+    gathered = jnp.diff(way.scatter_0[bounds])
+    of_segment = gathered[np.searchsorted(bounds, np.arange(way.path.shape[0] - 1), side="right") - 1] / 6
+    padded = jnp.concatenate([of_segment[:1], of_segment, of_segment[-1:]])
+    zero = jnp.zeros_like(way.path)
+    return Spread(0.5 * (padded[1:] + padded[:-1]), zero, zero, zero)
+
+
+def no_spread(way: SlowingDown) -> Spread:
+    """Tracks that do not scatter."""
+    return Spread(*(jnp.zeros_like(way.path) for _ in Spread._fields))
+
+
 def stretch_bounds(segments: int, modes: int) -> np.ndarray:
     """Node indices `(modes + 1,)` that bound the stretches: short at the start, where a kink has the longest lever on
     what the rest of the track says about the initial direction."""
@@ -113,20 +131,18 @@ def muon_sources(
     medium: AbstractMedium,
     deviation: Float[Array, "nodes 2"],
     delta_scale: Float[Array, ""] | float,
-    blur: bool,
+    spread: Spread,
     delta_every: int,
 ) -> tuple[ConeTrack, BroadSource]:
     """The muon's own cone and its δ-ray light, along the curve with direction `deviation` (rad) in two planes.
 
-    `blur` folds the mean multiple scattering into the angles; without it the curve is taken as it is. δ-ray light is
-    gathered on every `delta_every`-th segment.
+    `spread` is how far real tracks stray from that curve. δ-ray light is gathered on every `delta_every`-th segment.
     """
     basis = tangent_basis(primary.direction)
     direction = unit(primary.direction + deviation @ basis)
     steps = jnp.diff(way.path)[:, None] * 0.5 * (direction[1:] + direction[:-1])
     position = primary.vertex + jnp.concatenate([jnp.zeros_like(steps[:1]), jnp.cumsum(steps, axis=0)])
     time = primary.time + way.time
-    spread = way.spread if blur else Spread(*(jnp.zeros_like(way.path) for _ in Spread._fields))
     cone = ConeTrack(position, direction, time, beta(way.kinetic_energy), spread)
     ends = slice(None, None, delta_every)
     middles = slice(delta_every // 2, -1, delta_every)
