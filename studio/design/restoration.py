@@ -83,7 +83,7 @@ class Restoration:
             elif jitters < 3:
                 # A saddle: coincident points, or a flat spot. A small fixed disturbance leaves it.
                 jitters, damping = jitters + 1, 0.0
-                point = self._disturbed(point, seed, jitters)
+                point = self.space.disturbed(point, 1e-3, (seed, jitters))
             else:
                 break
             if best.worst > 0.0:
@@ -114,16 +114,6 @@ class Restoration:
         if np.isfinite(found.merit) and np.isfinite(_largest(found.move)):
             return prepared, found
         return prepared, Projected(still, found.multipliers, np.inf, np.inf)  # pyright: ignore[reportArgumentType]
-
-    def _disturbed(self, point: Mapping[str, Any], seed: int, attempt: int) -> dict[str, Any]:
-        generator = np.random.default_rng([seed, attempt])
-        moved = {}
-        for name, mask in zip(self.space.names, self.space.masks, strict=True):
-            noise = 1e-3 * generator.standard_normal(np.shape(point[name]))
-            moved[name] = point[name] + (noise if mask is None else np.where(mask, noise, 0.0)).astype(
-                point[name].dtype
-            )
-        return moved
 
 
 def _largest(move: Mapping[str, Any]) -> float:

@@ -164,6 +164,18 @@ class DesignSpace(eqx.Module):
             result[name] = bound.steepen(value * jnp.asarray(unit, value.dtype), jnp.asarray(gradient[name]))
         return result
 
+    def disturbed(
+        self, coordinates: Mapping[str, np.ndarray], size: float, seed: int | tuple[int, ...]
+    ) -> dict[str, np.ndarray]:
+        """Coordinates with a fixed Gaussian disturbance of `size` natural units; held elements stay."""
+        generator = np.random.default_rng(seed)
+        moved = {}
+        for name, _, _, mask in self._rows():
+            array = np.asarray(coordinates[name])
+            noise = size * generator.standard_normal(array.shape)
+            moved[name] = np.asarray(array + (noise if mask is None else np.where(mask, noise, 0.0)), array.dtype)
+        return moved
+
     def excess(self, leaves: Mapping[str, ArrayLike]) -> dict[str, float]:
         """How far the worst element of every leaf lies outside its bound; zero or negative where all are allowed."""
         worst = {name: np.asarray(bound.excess(np.asarray(leaves[name]))) for name, bound, _, _ in self._rows()}

@@ -60,7 +60,9 @@ class PhotosensorArray(eqx.Module):
         for name in ("patch", "radius", "kind"):
             shape = getattr(self, name).shape
             if shape != (count,):
-                raise InputError(f"shape {shape} for {count} sensors", key=f"sensors.{name}", remedy="one entry a sensor")
+                raise InputError(
+                    f"shape {shape} for {count} sensors", key=f"sensors.{name}", remedy="one entry a sensor"
+                )
         if self.efficiency.shape != (len(self.types),):
             raise InputError(
                 f"shape {self.efficiency.shape} for {len(self.types)} types",
@@ -68,7 +70,9 @@ class PhotosensorArray(eqx.Module):
                 remedy="one entry a sensor type",
             )
         _require(self.uv, np.isfinite, "sensors.uv", "not finite", "surface coordinates are plain numbers")
-        _require(self.radius, lambda r: np.isfinite(r) & (r > 0), "sensors.radius", "not positive", "give a radius in mm")
+        _require(
+            self.radius, lambda r: np.isfinite(r) & (r > 0), "sensors.radius", "not positive", "give a radius in mm"
+        )
 
     @property
     def count(self) -> int:

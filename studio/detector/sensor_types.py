@@ -133,4 +133,6 @@ def sensor_type(name: str) -> SensorType:
     for entry in _CATALOGUE:
         if entry.name == name:
             return entry
-    raise InputError("unknown sensor type", key="sensors.type", value=name, remedy=choice_remedy(name, sensor_type_names()))
+    raise InputError(
+        "unknown sensor type", key="sensors.type", value=name, remedy=choice_remedy(name, sensor_type_names())
+    )

@@ -20,7 +20,7 @@ from ..units import cm
 # Liquid water, density 1 g/cm3 (Groom et al. 2001).
 Z_OVER_A = 0.55509
 MEAN_EXCITATION_ENERGY = 79.7e-6  # MeV
-_STERNHEIMER = dict(a=0.09116, k=3.4773, x0=0.2400, x1=2.8004, c=3.5017)
+_STERNHEIMER = {"a": 0.09116, "k": 3.4773, "x0": 0.2400, "x1": 2.8004, "c": 3.5017}
 _RADIATIVE_B = 1.7e-6  # 1/(g/cm2): b(E) of muons in water near 10 GeV, Groom et al. 2001; 0.1 % of the loss at 1 GeV
 
 LOWEST_KINETIC_ENERGY = 1.0  # MeV

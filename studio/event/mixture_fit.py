@@ -14,7 +14,7 @@ from scipy.optimize import minimize, nnls
 
 DISPERSION = 0.004  # rms of 1/n in the light between 300 and 600 nm: nothing finer is ever seen
 SMALLEST_SIGMA = 0.002
-SMOOTHNESS = 1e-8
+SMOOTHNESS = 1e-6  # splines through the logits then stay within 1 % of the distributions between the nodes, above 1 MeV
 
 Floats = NDArray[np.float64]
 

@@ -38,7 +38,9 @@ class Primary(eqx.Module):
         time: float | Array = 0.0,
     ):
         if particle not in PARTICLES:
-            raise InputError("unknown particle", key="particle", value=particle, remedy=choice_remedy(particle, PARTICLES))
+            raise InputError(
+                "unknown particle", key="particle", value=particle, remedy=choice_remedy(particle, PARTICLES)
+            )
         self.particle = particle
         self.vertex = _floating(vertex)
         raw = _floating(direction)
@@ -52,12 +54,16 @@ class Primary(eqx.Module):
             shape = jnp.shape(getattr(self, name))
             if shape != (*batch, 3):
                 raise InputError(
-                    f"shape {shape} does not fit kinetic_energy of shape {batch}", key=name, remedy=f"give shape {(*batch, 3)}"
+                    f"shape {shape} does not fit kinetic_energy of shape {batch}",
+                    key=name,
+                    remedy=f"give shape {(*batch, 3)}",
                 )
         for name in ("vertex", "direction", "kinetic_energy", "time"):
             value = getattr(self, name)
             if not isinstance(value, jax.core.Tracer) and not np.all(np.isfinite(np.asarray(value))):
-                raise InputError("not finite", key=name, remedy="vertex in mm, a direction that is not zero, energy in MeV")
+                raise InputError(
+                    "not finite", key=name, remedy="vertex in mm, a direction that is not zero, energy in MeV"
+                )
 
     @property
     def count(self) -> int:

@@ -99,14 +99,19 @@ def emission_nodes(
 ) -> tuple[Float[Array, " nodes"], Float[Array, " pieces"]]:
     """Boundaries (mm along the initial direction) of `count` pieces of the axis, and the share of light in each.
 
-    The shares are equal up to 80 % of the light and halve their size twice towards the end, where the shower is long.
-    Boundaries are quantiles of the emission distance; light spread evenly within every piece has exactly the mean
-    distance of the first and last pieces, and `mean_distance` overall. The first boundary lies slightly behind the
-    vertex at low energy, where electrons scatter back.
+    The shares are equal but for the last two, a half and a quarter of the others: the end of a shower is long. Boundaries
+    are quantiles of the emission distance, but for the first and the last two, which give light spread evenly within
+    their pieces the right mean; all are then scaled, by about a per cent, so that evenly filled pieces have exactly
+    `mean_distance`. The first boundary lies slightly behind the vertex at low energy: electrons scatter back.
+
+    **Raises** `ValueError` for fewer than 4 pieces.
     """
     shares, spline = _nodes(count)
-    distances = mean_distance(kinetic_energy) * spline(_log_energy(kinetic_energy))
-    return distances, jnp.asarray(shares, distances.dtype)
+    first, widths = jnp.split(spline(_log_energy(kinetic_energy)), [1])
+    boundaries = jnp.concatenate([first, first + jnp.cumsum(jnp.exp(widths))])
+    shares = jnp.asarray(shares, boundaries.dtype)
+    mean = 0.5 * (boundaries[1:] + boundaries[:-1]) @ shares
+    return mean_distance(kinetic_energy) / mean * boundaries, shares
 
 
 def fluctuations(kinetic_energy: float | Float[Array, "..."]) -> Fluctuations:
@@ -180,12 +185,13 @@ def _log_energy(kinetic_energy: float | Float[Array, "..."]) -> Float[Array, "..
 
 def strong(value: float | Float[Array, "..."]) -> Float[Array, "..."]:
     """The value as an array of its own precision; a Python number in the default one."""
-    return jnp.asarray(value, getattr(value, "dtype", jnp.result_type(float)))
+    return jnp.asarray(value, jax.dtypes.canonicalize_dtype(getattr(value, "dtype", float)))
 
 
 @functools.cache
 def _nodes(count: int) -> tuple[np.ndarray, UniformSpline]:
-    """Shares of the pieces, and their boundaries in units of the mean distance as a spline over ln energy."""
+    """Shares of the pieces; as splines over ln energy, in units of the mean distance, the first boundary and the logarithms
+    of the pieces' lengths (so that boundaries never cross)."""
     if count < 4:
         raise ValueError(f"count = {count}: at least 4 pieces are needed")
     shares = np.concatenate([np.ones(count - 2), [0.5, 0.25]])
@@ -196,11 +202,11 @@ def _nodes(count: int) -> tuple[np.ndarray, UniformSpline]:
     rows = []
     for row in quantiles:
         inner = PchipInterpolator(levels, row)
-        fine = np.linspace(levels[0], cumulative[0], 401)
-        first_mean = (levels[0] * row[0] + np.trapezoid(inner(fine), fine)) / cumulative[0]
+        integral = inner.antiderivative()(cumulative) + levels[0] * row[0]
+        means = np.diff(np.concatenate([[0.0], integral, [1.0]])) / shares  # of every piece, in units of the mean
         boundaries = np.concatenate([[0.0], inner(cumulative), [0.0]])
-        boundaries[0] = 2.0 * first_mean - boundaries[1]
-        middle = 0.5 * (boundaries[1:-1] + boundaries[:-2]) @ shares[:-1]
-        boundaries[-1] = 2.0 * (1.0 - middle) / shares[-1] - boundaries[-2]
-        rows.append(boundaries)
+        boundaries[0] = 2.0 * means[0] - boundaries[1]
+        boundaries[-2] = min(boundaries[-2], 2.0 * means[-2] - boundaries[-3])
+        boundaries[-1] = 2.0 * means[-1] - boundaries[-2]
+        rows.append(np.concatenate([boundaries[:1], np.log(np.diff(boundaries))]))
     return shares, UniformSpline.fit(np.log(energy_grid()), np.stack(rows))

@@ -426,7 +426,9 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     parser = argparse.ArgumentParser(description="Make the table of electron and delta-ray light in water.")
     parser.add_argument("out", type=Path, help="the JSON file to write")
-    parser.add_argument("--statistics", type=float, default=1.0, help="number of showers, relative to the shipped table")
+    parser.add_argument(
+        "--statistics", type=float, default=1.0, help="number of showers, relative to the shipped table"
+    )
     arguments = parser.parse_args()
     write_table(arguments.out, arguments.statistics)
 

@@ -230,8 +230,8 @@ def write_table(out: Path, statistics: float = 1.0) -> None:
 
 def reduce_tables(tallies: list[Tally], out: Path, statistics: float) -> None:
     """Fit the profiles of finished tallies and write the JSON table."""
-    about_axis = np.stack([t.about_axis for t in tallies])
-    about_shower = np.stack([t.about_shower for t in tallies])
+    about_axis = np.stack([_equal_shares(t.about_axis) for t in tallies])
+    about_shower = np.stack([_equal_shares(t.about_shower) for t in tallies])
     # Every share of the light counts the same, but below 1 MeV an electron makes hardly any.
     importance = np.broadcast_to((energies() / (1.0 + energies()))[:, None] + 0.02, (2, len(tallies), DEPTHS))
     electron = mixture_fit.fit(np.stack([about_axis, about_shower]), CENTRES, SIGMAS, importance)
@@ -266,6 +266,13 @@ def reduce_tables(tallies: list[Tally], out: Path, statistics: float) -> None:
         "delta_cdf_deviation": _rounded(delta.deviation, 2),
     }
     out.write_text("{\n" + ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in table.items()) + "\n}\n")
+
+
+def _equal_shares(counts: Array) -> Array:
+    """Histograms `(depths, cosines)` whose depths, set by a few first showers, hold unequal light, as equal shares of it."""
+    cumulative = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
+    share = cumulative.sum(axis=1) / counts.sum()
+    return np.diff(PchipInterpolator(share, cumulative, axis=0)(np.linspace(0.0, 1.0, DEPTHS + 1)), axis=0)
 
 
 def _smoothed(values: list[float], errors: list[float]) -> Array:

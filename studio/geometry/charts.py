@@ -21,7 +21,9 @@ def as_size(value: float | Array, key: str, shape: tuple[int, ...] = ()) -> Arra
     if not isinstance(array, jax.core.Tracer):
         numbers = np.asarray(array)
         if not np.all(np.isfinite(numbers) & (numbers > 0)):
-            raise InputError("must be positive and finite", key=key, value=numbers.tolist(), remedy="give a length in mm")
+            raise InputError(
+                "must be positive and finite", key=key, value=numbers.tolist(), remedy="give a length in mm"
+            )
     return array
 
 

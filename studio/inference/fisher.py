@@ -84,7 +84,9 @@ def fisher_information(
     groups = groups_of(event)
     for name in wanted:
         if name not in groups:
-            raise InputError("unknown or meaningless parameter", key="wanted", value=name, remedy=choice_remedy(name, groups))
+            raise InputError(
+                "unknown or meaningless parameter", key="wanted", value=name, remedy=choice_remedy(name, groups)
+            )
     likelihood = likelihood_of(simulator) if likelihood is None else likelihood
     priors = dict(nuisance) if isinstance(nuisance, Mapping) else dict.fromkeys(nuisance)
     latents = jnp.zeros(simulator.latent_count(event), event.kinetic_energy.dtype)
@@ -117,6 +119,7 @@ def prior_information(detector: Any, priors: Mapping[str, float | None], latents
 
 
 def require_x64() -> None:
+    """Raise `StudioError` with the remedy where 64-bit arithmetic is off."""
     if not jax.config.jax_enable_x64:
         raise StudioError(
             "Fisher information is solved in float64, which is off: call jax.config.update('jax_enable_x64', True) "

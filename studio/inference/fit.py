@@ -40,7 +40,7 @@ def fit(
 
     **Arguments**: `evaluate(point)`; `step(point, change)`: the point moved by `change (k,)` in the units of the gradient;
     `limits (k,)`: the longest step of each parameter, longer ones are shortened as a whole. A step that does not raise
-    the value is taken back and the damping grows eightfold; otherwise it falls by four, to 0.01 at the least.
+    the value is taken back and the damping grows fourfold; otherwise it halves.
     """
 
     def proposed(best: Evaluated, damping: Array) -> Array:
@@ -57,7 +57,7 @@ def fit(
         better = there.value > best.value
         choose = lambda new, old: jnp.where(better, new, old)  # noqa: E731
         point, best = jax.tree.map(choose, (trial, there), (point, best))
-        return (point, best, jnp.clip(jnp.where(better, damping / 4, damping * 8), 1e-2, 1e4)), None
+        return (point, best, jnp.clip(jnp.where(better, damping / 2, damping * 4), 1e-3, 1e4)), None
 
     # The first turn evaluates the start itself: a step of zero from a point that anything beats.
     size, extra = limits.shape[0], jax.eval_shape(evaluate, start).extra

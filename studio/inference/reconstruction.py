@@ -22,9 +22,9 @@ from .parameters import groups_of, moved, names_of, scales
 from .seeds import inside_points, seeds
 from .sensitivity import sensitivity
 
-
-# A fit has converged when one more step would gain less than this in log likelihood: 0.7 standard deviations in all.
-_CLOSE = 0.25
+# A fit has converged when one more step would gain less than this in log likelihood: the step is then one standard
+# deviation long in the space of all parameters and latents, some 25, which is 0.2 of each one's own.
+_CLOSE = 0.5
 
 
 class Status(enum.IntEnum):
@@ -73,7 +73,7 @@ def reconstruct(
     particle: str = "mu-",
     *,
     energies: tuple[float, ...] = (150.0, 250.0, 400.0, 600.0, 900.0, 1400.0),
-    iterations: int = 12,
+    iterations: int = 14,
     starts: int = 2,
     batch: int = 8,
     least_charge: float = 20.0,
@@ -165,9 +165,7 @@ def _value(simulator: OpticalSimulator, detector: Detector, readout: Readout, ev
     return jnp.sum(jax.lax.map(one, (channels, counted)))
 
 
-def _fit(
-    simulator: OpticalSimulator, detector: Detector, readout: Readout, event: Primary, iterations: int
-) -> Fitted:
+def _fit(simulator: OpticalSimulator, detector: Detector, readout: Readout, event: Primary, iterations: int) -> Fitted:
     likelihood, groups = likelihood_of(simulator), groups_of(event)
     size, count = len(names_of(groups)), simulator.latent_count(event)
     dtype = event.kinetic_energy.dtype

@@ -138,6 +138,17 @@ def test_several_starts_find_what_one_misses():
     assert several.objective == min(several.start_values)
 
 
+@pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])
+def test_a_stationary_start_is_left(optimiser):
+    # A maximum along x, a minimum along y: the gradient is exactly zero in x at the start and on the whole line x = 0.
+    def saddle(tree):
+        x, y = tree["p"]
+        return jnp.cos(x) + (y - 1) ** 2
+
+    result = optimise({"p": np.array([0.0, 0.3])}, ["p"], saddle, optimiser=optimiser, steps=400)
+    assert result.objective == pytest.approx(-1.0, abs=1e-4)
+
+
 def test_evaluate_from_elsewhere_gets_tree_and_step():
     steps = []
 

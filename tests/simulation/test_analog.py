@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.integrate import quad, trapezoid
+from scipy.integrate import trapezoid
 from scipy.stats import chi2
 
 from studio._checks import InputError
@@ -32,7 +33,7 @@ CLEAR = Water(absorption_length=1e15, rayleigh_length=1e15)
 WAVELENGTH = np.linspace(280.0, 700.0, 8401)
 
 
-def ball(count: int = 400, radius: float = 5000.0, medium: Water = CLEAR, types=(TYPE,), kind=None) -> Detector:
+def ball(count: int = 300, radius: float = 5000.0, medium: Water = CLEAR, types=(TYPE,), kind=None) -> Detector:
     layout = fibonacci_sphere(count)
     sensors = PhotosensorArray(layout, np.zeros(count, int), types, kind=kind)
     return Detector(Sphere(radius), medium, sensors)
@@ -56,7 +57,7 @@ def track_light(detector: Detector, inverse_beta: np.ndarray) -> np.ndarray:
 @functools.cache
 def central_source(attenuated: bool) -> tuple[Detector, AnalogResult]:
     detector = ball(medium=Water() if attenuated else CLEAR)
-    return detector, analog(detector, Primary("point", kinetic_energy=200.0), seed=11, events=400)
+    return detector, analog(detector, Primary("point", kinetic_energy=200.0), seed=11, events=200)
 
 
 @pytest.mark.parametrize("attenuated", [False, True])
@@ -66,11 +67,10 @@ def test_a_central_source_lights_every_sensor_by_its_solid_angle(attenuated):
     height, radius = 5000.0, TYPE.radius
     share = 0.5 * (1 - height / np.hypot(height, radius))
     distance = height * (1 + 0.25 * (radius / height) ** 2) if attenuated else 0.0
-    expected = 200_000 * 400 * share * point_light(detector, distance)
-    assert expected > 10_000
+    expected = 200_000 * 200 * share * point_light(detector, distance)
     total = expected * len(result.counts)
     assert abs(result.counts.sum() - total) < 4 * np.sqrt(total)
-    # χ² of 400 Poisson counts around their common mean, within its 1e-4 limits
+    # χ² of 300 Poisson counts around their common mean, within its 1e-4 limits
     statistic = np.sum((result.counts - expected) ** 2 / expected)
     assert chi2.ppf(1e-4, len(result.counts)) < statistic < chi2.ppf(1 - 1e-4, len(result.counts))
 
@@ -115,7 +115,7 @@ def test_a_disc_off_the_axis_takes_its_solid_angle():
 def test_sensor_types_detect_by_their_own_efficiency():
     # two types in turn on a sphere: their ratio is that of the detected light, and of the relative efficiency
     other = sensor_type("box_and_line_20_inch")
-    detector = ball(medium=CLEAR, types=(TYPE, other), kind=np.arange(400) % 2)
+    detector = ball(medium=CLEAR, types=(TYPE, other), kind=np.arange(300) % 2)
     sensors = detector.sensors
     halved = PhotosensorArray(sensors.uv, sensors.patch, sensors.types, sensors.kind, efficiency=np.array([0.5, 1.0]))
     detector = Detector(detector.volume, detector.medium, halved)
@@ -133,38 +133,38 @@ def test_a_contained_muon_emits_frank_and_tamm_and_its_delta_rays(process):
     # ∫ ds (cone + δ-ray light per length × light of β = 1); range straggling averages out to first order, 0.1 % is its second
     detector = ball(count=1, radius=20000.0)
     event = Primary("mu-", vertex=(-1000.0, 0, 0), direction=(1.0, 0, 0), kinetic_energy=500.0)
-    result = analog(detector, event, seed=1, events=300, process=process)
+    result = analog(detector, event, seed=1, events=150, process=process)
     residual = np.linspace(1.0, float(csda_range(500.0)), 20001)
     energy = kinetic_energy_at(residual)
     own = trapezoid(track_light(detector, 1 / np.asarray(beta(energy))), residual)
     above = energy > (1 / np.sqrt(1 - 1.3640**-2) - 1) * MUON_MASS  # n = 1.3640 at 282 nm, where sensors begin to see
     length = trapezoid(np.asarray(jax.vmap(delta_rays.light_per_length)(energy)) * above, residual)
-    expected = 300 * (own + length * float(track_light(detector, np.ones(1))[0]))
+    expected = 150 * (own + length * float(track_light(detector, np.ones(1))[0]))
     assert abs(result.emitted - expected) < 4 * np.sqrt(expected) + 1e-3 * expected
 
 
 def test_an_electron_emits_the_light_of_its_shower():
     detector = ball(count=1, radius=20000.0)
     event = Primary("e-", kinetic_energy=300.0)
-    result = analog(detector, event, seed=1, events=100)
-    expected = 100 * float(shower.equivalent_length(300.0)) * float(track_light(detector, np.ones(1))[0])
+    result = analog(detector, event, seed=1, events=60)
+    expected = 60 * float(shower.equivalent_length(300.0)) * float(track_light(detector, np.ones(1))[0])
     assert abs(result.emitted - expected) < 4 * np.sqrt(expected) + 3e-4 * expected  # 3e-4: wavelength grids differ
 
 
-def test_a_straight_muon_draws_a_sharp_ring_at_the_cherenkov_angle():
-    # a muon of 20 GeV (β = 0.99999) seen from far: all of its own light within the angles of 280 to 660 nm
-    detector = ball(count=20000, radius=50000.0)
-    event = Primary("mu-", direction=(0, 0, 1.0), vertex=(0, 0, -200.0), kinetic_energy=20000.0)
+def test_a_straight_muon_sends_its_light_to_the_cherenkov_angle():
+    # cos θ = 1/nβ: between those of 280 and 660 nm, on average that of the detected spectrum
+    detector = ball(count=1, radius=20000.0)
+    event = Primary("mu-", direction=(0, 0, 1.0), kinetic_energy=20000.0)
     emitter = analog_muon.muon_emitter(detector, event, process=False)
-    photons = emitter.draw(emitter.source, emitter.spectrum, jax.random.key(0), 1 << 14)
+    without_delta_rays = eqx.tree_at(lambda source: source.delta, emitter.source, jnp.float32(0.0))
+    photons = emitter.draw(without_delta_rays, emitter.spectrum, jax.random.key(0), 1 << 14)
     cosine = np.asarray(photons.direction[2])[np.asarray(photons.made)]
-    index = np.asarray(detector.medium.refractive_index(np.array([280.0, 660.0])))
-    on_cone = (cosine > 1 / index[0] - 1e-4) & (cosine < 1 / index[1] + 1e-4)
-    own = track_light(detector, 1 / np.asarray(beta(np.array([20000.0]))))[0]
-    delta = float(delta_rays.light_per_length(20000.0)) * track_light(detector, np.ones(1))[0]
-    # δ rays: one part in nine of the light, 1 % of which falls on the cone's width
-    share = own / (own + delta)
-    assert share < on_cone.mean() + 4 * np.sqrt(share * (1 - share) / len(cosine)) < share + 0.01 + 0.02
+    inverse = 1 / np.asarray(detector.medium.refractive_index(WAVELENGTH))
+    seen = (WAVELENGTH > 280) & (WAVELENGTH < 660)
+    assert inverse[seen].min() - 1e-4 < cosine.min() < cosine.max() < inverse[seen].max() + 1e-4
+    weight = TYPE.detection_efficiency(WAVELENGTH) * (1 - inverse**2) / WAVELENGTH**2
+    mean = np.average(inverse, weights=weight)
+    assert abs(cosine.mean() - mean) < 4 * cosine.std() / np.sqrt(len(cosine)) + 1e-5  # 1e-5: β falls along the track
 
 
 def test_tracks_scatter_as_their_law_says():
@@ -172,7 +172,7 @@ def test_tracks_scatter_as_their_law_says():
     detector = ball(count=1, radius=20000.0)
     event = Primary("mu-", direction=(0, 0, 1.0), kinetic_energy=2000.0)
     source = analog_muon.muon_emitter(detector, event, process=True).source
-    tracks = [analog_muon.follow(source, jax.random.key(seed)) for seed in range(40)]
+    tracks = [analog_muon.follow(source, jax.random.key(seed)) for seed in range(24)]
     length = np.concatenate([np.asarray(t.length) for t in tracks])
     nodes = np.concatenate([np.asarray(t.nodes).reshape(len(t.length), -1, 6) for t in tracks])
     half = nodes.shape[1] // 2  # half way, where angles are still small: 2 % cos-like corrections beyond
@@ -188,7 +188,9 @@ def test_tracks_scatter_as_their_law_says():
 
 
 @pytest.mark.parametrize(
-    "volume", [Cylinder(1500.0, 2600.0), Sphere(2000.0), Box((3000.0, 2000.0, 2500.0))], ids=["cylinder", "sphere", "box"]
+    "volume",
+    [Cylinder(1500.0, 2600.0), Sphere(2000.0), Box((3000.0, 2000.0, 2500.0))],
+    ids=["cylinder", "sphere", "box"],
 )
 def test_every_ray_finds_the_disc_that_a_search_of_all_discs_finds(volume):
     # rays of all kinds, half of them starting within 5 cm of the wall and grazing it

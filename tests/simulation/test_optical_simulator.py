@@ -58,7 +58,7 @@ def test_a_point_source_falls_with_extinction_and_distance():
     distance = np.linalg.norm(offset, axis=1)
     cosine = np.sum(offset * normals, axis=1) / distance
     nodes = 300.0 + 0.1 * (np.arange(4000) + 0.5)
-    left = np.exp(-distance[:, None] * np.asarray(detector.medium.extinction_coefficient(nodes)))
+    left = np.exp(-distance[:, None] * np.asarray(detector.medium.extinction_coefficient(jnp.asarray(nodes))))
     detected = left @ kind.detection_efficiency(nodes) * 0.1 / 400.0
     # Beyond 20 radii the solid angle's next term is below 2e-3.
     area = np.pi * radii**2 * cosine / distance**2 / (4 * np.pi)

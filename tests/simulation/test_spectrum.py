@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import studio
 from studio.constants import SPEED_OF_LIGHT
 from studio.detector import sensor_type
 from studio.medium import Water
@@ -77,7 +78,7 @@ def test_distance_polynomials_against_direct_sums(longest, beta, tolerance):
     optics = Optics.of(medium, wavelengths, jnp.asarray(longest), 6)
     spectrum = cherenkov_yield(jnp.asarray(beta), medium, optics.nodes)
     distance = np.linspace(0.0, longest, 301)
-    nodes = wavelengths.nodes
+    nodes = jnp.asarray(wavelengths.nodes)
     inverse, group = 1 / np.asarray(medium.refractive_index(nodes)), np.asarray(medium.group_index(nodes))
     left = np.exp(-distance[:, None] * np.asarray(medium.extinction_coefficient(nodes)))
     colour, delay = optics.colour(spectrum), optics.delay(spectrum)
@@ -113,12 +114,12 @@ def test_polynomials_pass_through_their_nodes():
 
 def test_tables_follow_the_medium():
     """d log(light)/d log(absorption length) against a central difference, to 1e-7: the tables carry the derivative."""
-    wavelengths, distance = Wavelengths.of(TYPES[:1], 42), jnp.asarray(20.0 * m)
+    wavelengths, distance = Wavelengths.of(TYPES[:1], 42), jnp.asarray([20.0 * m])
 
     def light(length):
-        medium = Water(absorption_length=length)
+        medium = studio.replace(Water(), {"absorption_length": length})
         optics = Optics.of(medium, wavelengths, jnp.asarray(49.4 * m), 6)
-        return optics.colour(cherenkov_yield(jnp.asarray(1.0), medium, optics.nodes)).log_light[0](distance)
+        return optics.colour(cherenkov_yield(jnp.asarray(1.0), medium, optics.nodes)).log_light[0](distance)[0]
 
     length = jnp.asarray(553.1 * m)
     numeric = (light(length * 1.0001) - light(length * 0.9999)) / (length * 2e-4)

@@ -20,6 +20,9 @@ from .base import AbstractOptimiser, Advance
 _SECOND_MOMENT = ("adam", "adamw", "nadam", "amsgrad", "adabelief", "radam", "yogi")
 _FAMILY = ("adam", "adamw", "nadam", "amsgrad", "adabelief", "rmsprop", "sgd", "lion", "yogi", "radam")
 
+#: The first step is disturbed by this fraction of the learning rate.
+_DISTURBANCE = 0.1
+
 #: After so many halvings of the step an objective that is not finite is given up.
 _HALVINGS = 12
 
@@ -42,16 +45,21 @@ class FirstOrder(AbstractOptimiser):
     learning_rate: float = 0.01
 
     def initial(self, problem: Problem, coordinates: dict[str, Any]) -> Any:
-        return jax.device_get(self.transformation.init(dict(coordinates)))
+        return {"optax": jax.device_get(self.transformation.init(dict(coordinates))), "count": np.asarray(0)}
 
     def initial_penalty(self) -> float:
         return 1.0
 
     def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
         gradient, multipliers = self._along_constraints(problem, iterate)
-        moved_by = _update(self.transformation, problem.space, gradient, iterate.optimiser, iterate.coordinates)
-        moves, memory = jax.device_get(moved_by)
+        known, count = iterate.optimiser["optax"], iterate.optimiser["count"]
+        moved_by = _update(self.transformation, problem.space, gradient, known, iterate.coordinates)
+        moves, known = jax.device_get(moved_by)
+        memory = {"optax": known, "count": np.asarray(count + 1)}
         moved = {name: iterate.coordinates[name] + iterate.step_scale * moves[name] for name in moves}
+        if int(count) == 0:
+            # A start may be stationary by symmetry, as points on a plane are: no gradient ever leads out of it.
+            moved = problem.space.disturbed(moved, _DISTURBANCE * self.learning_rate, 0)
         trial = retracted(problem.space, moved, iterate.coordinates)
         restored = problem.restore(trial, iterate.constraint_scales)
         here = dict(restored.coordinates)

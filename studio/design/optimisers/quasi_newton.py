@@ -21,6 +21,9 @@ from .base import AbstractOptimiser, Advance
 _DECREASE, _CURVATURE = 1e-4, 0.9
 _LARGEST_PENALTY = 1e8
 
+#: How far a converged design is disturbed, in natural units, and how often at most.
+_DISTURBANCE, _DISTURBANCES = 1e-3, 4
+
 
 class QuasiNewton(AbstractOptimiser):
     """Limited-memory BFGS (optax.scale_by_lbfgs) with the bisection line search of Lewis & Overton (2013).
@@ -50,6 +53,8 @@ class QuasiNewton(AbstractOptimiser):
             "outer": np.asarray(0),
             "violation": np.asarray(np.inf),
             "trust": np.asarray(self.largest_step),
+            "value": np.asarray(np.inf),
+            "disturbances": np.asarray(0),
         }
 
     def initial_penalty(self) -> float:
@@ -58,7 +63,7 @@ class QuasiNewton(AbstractOptimiser):
     def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
         value, gradient = problem.lagrangian(iterate, iterate.coordinates, iterate.evaluation)
         if _size(gradient) <= self._inner_tolerance(problem, iterate):
-            return self._settle(problem, iterate, 0.0, "gradient below tolerance")
+            return self._settle(problem, iterate, step, "gradient below tolerance")
         direction, memory, slope = self._direction(iterate, gradient)
         found = self._line_search(problem, iterate, direction, value, slope, step)
         if found is None:
@@ -66,7 +71,7 @@ class QuasiNewton(AbstractOptimiser):
             if int(iterate.optimiser["lbfgs"].count) > 0:
                 reset = eqx.tree_at(lambda i: i.optimiser["lbfgs"], iterate, self._fresh(iterate.coordinates))
                 return Advance(reset, False, False, "", "", 0.0, "memory of the quasi-Newton method cleared")
-            return self._settle(problem, iterate, 0.0, "no further decrease within rounding")
+            return self._settle(problem, iterate, step, "no further decrease within rounding")
         coordinates, evaluation, length, trust = found
         count = iterate.optimiser["inner"] + 1
         optimiser = {**iterate.optimiser, "lbfgs": memory, "inner": count, "trust": np.asarray(trust)}
@@ -77,7 +82,7 @@ class QuasiNewton(AbstractOptimiser):
             (coordinates, evaluation, optimiser, prepared, problem.transferred(iterate, prepared)),
         )
         if problem.constraints and int(optimiser["inner"]) >= self.inner_steps:
-            return self._settle(problem, moved, length, "")
+            return self._settle(problem, moved, step, "", length)
         return Advance(moved, False, False, "", "", length)
 
     def _fresh(self, coordinates: Mapping[str, Any]) -> Any:
@@ -91,14 +96,17 @@ class QuasiNewton(AbstractOptimiser):
     def _direction(self, iterate: Iterate, gradient: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Any, float]:
         for lbfgs in (iterate.optimiser["lbfgs"], self._fresh(iterate.coordinates)):
             preconditioned, memory = jax.device_get(_precondition(self.memory, gradient, lbfgs, iterate.coordinates))
-            direction = {name: -array.astype(iterate.coordinates[name].dtype) for name, array in preconditioned.items()}
+            direction = {
+                name: np.asarray(-array, iterate.coordinates[name].dtype) for name, array in preconditioned.items()
+            }
             slope = _inner(gradient, direction)
             if np.isfinite(slope) and slope < 0:
                 break
         largest, trust = _size(direction), float(iterate.optimiser["trust"])
         if largest > trust:
             shrink = trust / largest
-            direction, slope = {name: array * shrink for name, array in direction.items()}, slope * shrink
+            direction = {name: np.asarray(array * shrink, array.dtype) for name, array in direction.items()}
+            slope *= shrink
         return direction, memory, slope
 
     def _line_search(self, problem, iterate, direction, value, slope, step, trials=30):
@@ -111,7 +119,7 @@ class QuasiNewton(AbstractOptimiser):
         rounding = 4 * np.finfo(float).eps * max(abs(value), 1e-300)
         for _ in range(trials):
             point = {
-                name: iterate.coordinates[name] + np.asarray(length, array.dtype) * array
+                name: np.asarray(iterate.coordinates[name] + length * array, array.dtype)
                 for name, array in direction.items()
             }
             evaluation = problem.evaluate(point, step)
@@ -132,17 +140,17 @@ class QuasiNewton(AbstractOptimiser):
                 break
         return best
 
-    def _settle(self, problem: Problem, iterate: Iterate, length: float, reason: str) -> Advance:
+    def _settle(self, problem: Problem, iterate: Iterate, step: int, reason: str, length: float = 0.0) -> Advance:
         """The end of an inner minimisation: new multipliers and penalty, or convergence."""
         if not problem.constraints:
-            return Advance(iterate, True, False, reason, "", length)
+            return self._converged(problem, iterate, step, reason)
         rows = problem.violations(iterate.coordinates, iterate.prepared)
         scales, memory = iterate.constraint_scales, iterate.optimiser
         worst = float(np.max(relative_violations(problem.constraints, rows, scales)))
         tight = self._inner_tolerance(problem, iterate) <= self.tolerance or reason.startswith("no further")
         penalty = float(iterate.penalty)
         if reason and worst <= problem.tolerance and tight:
-            return Advance(iterate, True, False, f"{reason}, constraints satisfied", "", length)
+            return self._converged(problem, iterate, step, f"{reason}, constraints satisfied")
         multipliers = updated_multipliers(problem.constraints, iterate.multipliers, rows, penalty, scales)
         if worst > max(0.25 * float(memory["violation"]), problem.tolerance):
             if penalty >= _LARGEST_PENALTY:
@@ -165,10 +173,38 @@ class QuasiNewton(AbstractOptimiser):
                     "outer": memory["outer"] + 1,
                     "violation": np.asarray(worst),
                     "trust": np.asarray(self.largest_step),
+                    "value": memory["value"],
+                    "disturbances": memory["disturbances"],
                 },
             ),
         )
         return Advance(after, True, False, "", "", length, "multipliers updated")
+
+    def _converged(self, problem: Problem, iterate: Iterate, step: int, reason: str) -> Advance:
+        """Convergence, once it has survived a small disturbance: a saddle, where symmetric starts end, does not."""
+        memory, value = iterate.optimiser, float(iterate.evaluation.value)
+        before, count = float(memory["value"]), int(memory["disturbances"])
+        gained = before - value > 1e-9 * max(abs(value), abs(before) if math.isfinite(before) else 0.0)
+        if not gained or count >= _DISTURBANCES:
+            return Advance(iterate, True, False, reason, "", 0.0)
+        coordinates = problem.space.disturbed(iterate.coordinates, _DISTURBANCE, (0, count))
+        evaluation = problem.evaluate(coordinates, step)
+        if not finite(evaluation):
+            return Advance(iterate, True, False, reason, "", 0.0)
+        prepared = problem.prepare(coordinates)
+        optimiser = {
+            **memory,
+            "lbfgs": self._fresh(coordinates),
+            "inner": np.asarray(0),
+            "value": np.asarray(value),
+            "disturbances": np.asarray(count + 1),
+        }
+        after = eqx.tree_at(
+            lambda i: (i.coordinates, i.evaluation, i.optimiser, i.prepared, i.multipliers),
+            iterate,
+            (coordinates, evaluation, optimiser, prepared, problem.transferred(iterate, prepared)),
+        )
+        return Advance(after, False, False, "", "", _DISTURBANCE, f"{reason}; disturbed, to see whether it lasts")
 
 
 def _flat(change: float, slope_there: float, slope: float, rounding: float) -> bool:

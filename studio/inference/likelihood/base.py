@@ -40,7 +40,5 @@ class AbstractLikelihood(eqx.Module):
         """The measured quantities of what some channels received, one `Measured` per kind (charge, time, ...)."""
 
     @abc.abstractmethod
-    def judge(
-        self, detector: Any, readout: Any, measured: tuple[Measured, ...], channels: Int[Array, " n"]
-    ) -> Judged:
+    def judge(self, detector: Any, readout: Any, measured: tuple[Measured, ...], channels: Int[Array, " n"]) -> Judged:
         """How likely what the channels with indices `channels` recorded is, given what was to be measured."""

@@ -11,7 +11,6 @@ import functools
 import math
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,13 +71,17 @@ def analog(detector: Detector, primary: Primary, seed: int, events: int, process
     tally = _Tally(detector.sensors.count)
     kinds = jnp.concatenate([detector.sensors.kind, jnp.zeros(1, jnp.int32)])
     blocks = max(_BATCH, math.ceil(_upper(emitter.proposed) / _BLOCK))
-    together = max(1, min(math.floor(_events_that_fit(emitter.proposed, blocks * _BLOCK)), (1 << 31) // detector.sensors.count))
+    together = max(
+        1, min(math.floor(_events_that_fit(emitter.proposed, blocks * _BLOCK)), (1 << 31) // detector.sensors.count)
+    )
     random, key = np.random.default_rng([seed, 1]), jax.random.key(seed)
     done = 0
     for batch in range(math.ceil(events / together)):
         count = min(together, events - done)
         wanted = random.poisson(count * emitter.proposed)
-        flown = _fly(emitter.draw, blocks, emitter.source, emitter.spectrum, discs, kinds, jax.random.fold_in(key, batch), wanted)
+        flown = _fly(
+            emitter.draw, blocks, emitter.source, emitter.spectrum, discs, kinds, jax.random.fold_in(key, batch), wanted
+        )
         event = random.integers(count, size=blocks * _BLOCK)
         tally.add(*(np.asarray(x) for x in flown), event)
         done += count
@@ -143,7 +146,11 @@ def _first_disc(discs: Discs, photons: Photons, made: Array) -> tuple[Array, Arr
         at = jnp.minimum(block, unsure.shape[0] - 1)
         length = jnp.where(block < unsure.shape[0], outer[at], inner[at])
         found = discs.search(position[:, at], direction[:, at], inner[at], length)
-        return start + _SEARCH, sensor.at[block].set(found[0], mode="drop"), distance.at[block].set(found[1], mode="drop")
+        return (
+            start + _SEARCH,
+            sensor.at[block].set(found[0], mode="drop"),
+            distance.at[block].set(found[1], mode="drop"),
+        )
 
     _, sensor, distance = jax.lax.while_loop(more, search, (jnp.zeros_like(count), sensor, distance))
     return sensor, distance

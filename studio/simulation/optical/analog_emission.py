@@ -63,7 +63,8 @@ class Spectrum(eqx.Module):
         sensors = detector.sensors
         relative = np.asarray(sensors.efficiency, float)
         efficiency = np.stack(
-            [r * kind.detection_efficiency(WAVELENGTHS) for r, kind in zip(relative, sensors.types, strict=True)], axis=-1
+            [r * kind.detection_efficiency(WAVELENGTHS) for r, kind in zip(relative, sensors.types, strict=True)],
+            axis=-1,
         )
         envelope = efficiency.max(axis=-1)
         cumulative = running_integral(emitted * envelope, WAVELENGTHS)
@@ -85,7 +86,9 @@ class Spectrum(eqx.Module):
         """cos θ of light of refractive `index`, given that at 400 nm: all cones move as that of a track with β = 1."""
         return jnp.clip(cosine + 1 / index - 1 / self.reference, -1.0, 1.0)
 
-    def detects(self, kind: Int[Array, " n"], colour: Float[Array, " n"], level: Float[Array, " n"]) -> Bool[Array, " n"]:
+    def detects(
+        self, kind: Int[Array, " n"], colour: Float[Array, " n"], level: Float[Array, " n"]
+    ) -> Bool[Array, " n"]:
         """Whether sensors of type `kind` detect photons of the spectrum, for even random numbers `level`."""
         if self.share.shape[1] == 1:
             return jnp.ones(colour.shape, bool)
@@ -151,7 +154,9 @@ class Angles(eqx.Module):
             rows.append(np.interp(level, cumulative / cumulative[-1], cosine))
         return cls(single(np.stack(rows)))
 
-    def draw(self, place: Float[Array, " n"], choice: Float[Array, " n"], level: Float[Array, " n"]) -> Float[Array, " n"]:
+    def draw(
+        self, place: Float[Array, " n"], choice: Float[Array, " n"], level: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
         """cos θ for places between profiles: one of the two neighbours is drawn by `choice`, in proportion to nearness,
         which mixes their densities linearly; `level` places the photon in it."""
         profiles, edges = self.cosines.shape

@@ -28,8 +28,8 @@ from .analog_emission import (
     across,
     around,
     between,
-    circle,
     cherenkov_spectrum,
+    circle,
     running_integral,
     single,
 )
@@ -140,7 +140,9 @@ def _draw_muon(source: MuonSource, spectrum: Spectrum, key: PRNGKeyArray, count:
 def follow(source: MuonSource, key: PRNGKeyArray) -> Tracks:
     """A pool of tracks of their own ranges, each scattered at every step by two independent Gaussian angles."""
     range_key, angle_key = jax.random.split(key)
-    deviation = jnp.clip(jax.random.normal(range_key, (source.tracks,), jnp.float32), -_MOST_STRAGGLING, _MOST_STRAGGLING)
+    deviation = jnp.clip(
+        jax.random.normal(range_key, (source.tracks,), jnp.float32), -_MOST_STRAGGLING, _MOST_STRAGGLING
+    )
     full = source.full * (1 + source.straggling * deviation)
     length = jnp.maximum(full - source.shortest, 1.0)
     step = length / _STEPS

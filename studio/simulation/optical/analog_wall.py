@@ -79,7 +79,9 @@ class CylinderWall(AbstractWall):
         size = jnp.abs(x) + jnp.abs(y)
         column = _bin(0.5 + jnp.where(y >= 0, 0.25, -0.25) * (1 - x / jnp.maximum(size, 1e-3)), self.around)
         row = _bin(0.5 * z / self.half + 0.5, self.along)
-        cap = _bin(0.5 * x / self.radius + 0.5, self.across) * self.across + _bin(0.5 * y / self.radius + 0.5, self.across)
+        cap = _bin(0.5 * x / self.radius + 0.5, self.across) * self.across + _bin(
+            0.5 * y / self.radius + 0.5, self.across
+        )
         # Caps are left through |z| = half; on the barrel ρ ≥ R but for rounding.
         on_cap = self.half - jnp.abs(z) < self.radius - jnp.sqrt(x * x + y * y)
         cap_start = self.around * self.along + jnp.where(z > 0, 0, self.across**2)
@@ -122,7 +124,9 @@ class SphereWall(AbstractWall):
         )
         face = 2 * jnp.where(x_face, 0, jnp.where(y_face, 1, 2)) + (depth > 0)
         scale = 0.5 / jnp.abs(depth)
-        return (face * self.across + _bin(u * scale + 0.5, self.across)) * self.across + _bin(v * scale + 0.5, self.across)
+        return (face * self.across + _bin(u * scale + 0.5, self.across)) * self.across + _bin(
+            v * scale + 0.5, self.across
+        )
 
     def corners(self) -> np.ndarray:
         u, v = (2 * x - 1 for x in _lattice(self.across, self.across))

@@ -16,9 +16,7 @@ LATENTS = 4
 """Light, longitudinal scale, and direction in two planes."""
 
 
-def shower_source(
-    primary: Primary, pieces: int, latents: Float[Array, "4"], mean_direction: bool
-) -> BroadSource:
+def shower_source(primary: Primary, pieces: int, latents: Float[Array, "4"], mean_direction: bool) -> BroadSource:
     """The shower of one electron or positron in `pieces` pieces, moved by standard normal `latents`.
 
     `mean_direction` takes the angular profile as the mean over showers, whose directions scatter; without it, the

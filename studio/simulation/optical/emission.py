@@ -66,9 +66,7 @@ def emission(
     return _electron(simulator, optics, event, latents, mean_direction)
 
 
-def sampled_emission(
-    simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray
-) -> Emission:
+def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray) -> Emission:
     """What one primary emits in one event: its own kinks, range and δ rays where process fluctuations are on."""
     optics = _optics(simulator, detector)
     if event.particle == "point":
@@ -88,7 +86,9 @@ def sampled_emission(
     # A gamma variable of mean 1: δ-ray light is positive and skewed.
     shape = 1 / delta_fluctuation(way) ** 2
     delta_scale = jax.random.gamma(delta_key, shape, dtype=dtype) / shape
-    return _muon_light(simulator, optics, event, way, deviation, delta_scale, unresolved_spread(way, np.arange(simulator.segments + 1)))
+    return _muon_light(
+        simulator, optics, event, way, deviation, delta_scale, unresolved_spread(way, np.arange(simulator.segments + 1))
+    )
 
 
 def _optics(simulator: OpticalSimulator, detector: Detector) -> Optics:
@@ -96,9 +96,7 @@ def _optics(simulator: OpticalSimulator, detector: Detector) -> Optics:
     return Optics.of(detector.medium, wavelengths, detector.volume.longest_chord, simulator.degree)
 
 
-def _muon(
-    simulator: OpticalSimulator, detector: Detector, optics: Optics, event: Primary, latents: Array
-) -> Emission:
+def _muon(simulator: OpticalSimulator, detector: Detector, optics: Optics, event: Primary, latents: Array) -> Emission:
     if not simulator.process:
         way = slow_down(event, detector.volume, detector.medium, simulator.segments)
         straight = jnp.zeros((simulator.segments + 1, 2), event.kinetic_energy.dtype)
@@ -140,9 +138,7 @@ def _electron(
 def _point(optics: Optics, event: Primary) -> Emission:
     lowest, highest = POINT_SPECTRUM
     spectrum = jnp.where((optics.nodes > lowest) & (optics.nodes < highest), 1 / (highest - lowest), 0.0)
-    source = IsotropicSource(
-        event.vertex[None], event.time[None], PHOTONS_PER_UNIT * event.kinetic_energy[None]
-    )
+    source = IsotropicSource(event.vertex[None], event.time[None], PHOTONS_PER_UNIT * event.kinetic_energy[None])
     return Emission([(source, _by_type(optics.colour(spectrum)))], _by_type(optics.delay(spectrum)))
 
 
@@ -150,7 +146,11 @@ def _by_type(tables):
     """A module of distance tables with a leading axis of types, as one such module a type."""
     every = jax.tree.leaves(tables, is_leaf=_is_table)
     types = every[0].coefficients.shape[0]
-    return tuple(jax.tree.map(lambda table: table[i], tables, is_leaf=_is_table) for i in range(types))
+
+    def of_type(index: int):
+        return jax.tree.map(lambda table: table[index], tables, is_leaf=_is_table)
+
+    return tuple(of_type(index) for index in range(types))
 
 
 def _is_table(node: object) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -91,7 +93,7 @@ def kink_shapes(way: SlowingDown, modes: int) -> Float[Array, "nodes modes"]:
     nodes = way.path.shape[0]
     bounds = stretch_bounds(nodes - 1, modes)
     columns = []
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in itertools.pairwise(bounds):
         gathered = way.scatter_0[last] - way.scatter_0[first]
         inside = (way.scatter_0[first : last + 1] - way.scatter_0[first]) / jnp.sqrt(gathered)
         before = jnp.zeros(first, gathered.dtype)

@@ -109,9 +109,7 @@ class Optics(eqx.Module):
     medium: AbstractMedium
 
     @classmethod
-    def of(
-        cls, medium: AbstractMedium, wavelengths: Wavelengths, longest: Float[Array, ""], degree: int
-    ) -> Optics:
+    def of(cls, medium: AbstractMedium, wavelengths: Wavelengths, longest: Float[Array, ""], degree: int) -> Optics:
         """Prepare `medium` for distances up to `longest`, functions of distance being polynomials of `degree`."""
         nodes = jnp.asarray(wavelengths.nodes, longest.dtype)
         distances = DistanceTable.nodes(longest, degree)
@@ -132,12 +130,12 @@ class Optics(eqx.Module):
         return DistanceTable.fit(self.longest, jnp.stack(moments, axis=-2))
 
     def _moments(self, spectrum: Array, quantity: Array) -> tuple[Array, Array, Array, Array]:
-        pieces = spectrum.shape[:-1]
-        types, distances, k = self.transmitted.shape
-        shaped = self.transmitted.reshape(types, *(1 for _ in pieces), distances, k)
-        detected = spectrum[..., None, :] * shaped
-        total = jnp.maximum(jnp.sum(detected, axis=-1), 1e-30)
-        share = detected / total[..., None]
-        mean = jnp.sum(share * quantity, axis=-1)
-        offset = quantity - mean[..., None]
-        return total, mean, jnp.sum(share * offset**2, axis=-1), jnp.sum(share * offset**3, axis=-1)
+        # As products of matrices: XLA 0.10 on CPUs gets a product of broadcast float32 arrays summed over its last axis
+        # wrong where it makes a `__ynn_fusion` of it.
+        offset = quantity - jnp.mean(quantity)
+        weights = jnp.stack([offset**power for power in range(4)])
+        sums = jnp.einsum("...k,tdk,mk->mt...d", spectrum, self.transmitted, weights)
+        total = jnp.maximum(sums[0], 1e-30)
+        first, second, third = sums[1] / total, sums[2] / total, sums[3] / total
+        mean = jnp.mean(quantity) + first
+        return total, mean, second - first**2, third - 3 * first * second + 2 * first**3
