@@ -33,8 +33,8 @@ class UniformSpline(eqx.Module):
         spline = CubicSpline(x, np.asarray(y, dtype=np.float64))
         powers = step ** np.arange(3, -1, -1).reshape((4,) + (1,) * (spline.c.ndim - 1))
         inner = spline.c * powers
-        left = _straight(spline(x[0]) - step * spline(x[0], 1), step * spline(x[0], 1))
-        right = _straight(spline(x[-1]), step * spline(x[-1], 1))
+        left = _straight(np.asarray(spline(x[0]) - step * spline(x[0], 1)), np.asarray(step * spline(x[0], 1)))
+        right = _straight(np.asarray(spline(x[-1])), np.asarray(step * spline(x[-1], 1)))
         coefficients = np.concatenate([left, inner, right], axis=1)
         return cls(float(x[0] - step), float(step), coefficients)
 

@@ -1,4 +1,6 @@
-"""What every entry point of the studio sets before the first array, and annotations checked while tests run."""
+"""What every entry point of the studio sets before the first array; annotations checked while tests run where asked for."""
+
+import os
 
 from studio import _xla
 
@@ -11,5 +13,6 @@ import tests.type_checking  # noqa: E402, F401
 
 jax.config.update("jax_enable_x64", True)
 
-_CHECKED = ("geometry", "medium", "detector", "event", "simulation", "inference", "execution")
-install_import_hook([f"studio.{room}" for room in _CHECKED], "tests.type_checking.typechecked")
+# Rooms of the studio, separated by commas, whose annotations (shapes, dtypes, types) are enforced in this test run.
+_CHECKED = [f"studio.{room}" for room in os.environ.get("STUDIO_TYPED_ROOMS", "geometry,detector,execution").split(",") if room]
+install_import_hook(_CHECKED, "tests.type_checking.typechecked")

@@ -202,7 +202,9 @@ def _slope(remainders: Mapping[float, float], floor: float) -> float | None:
     steps = _usable(remainders, floor)[:3]
     if len(steps) < 3:
         return None
-    return float(np.polyfit(np.log(steps), np.log([remainders[step] for step in steps]), 1)[0])
+    x, y = np.log(steps), np.log([remainders[step] for step in steps])
+    # Over two steps the slope is nearer to its limit, over three it is less noisy; that of a wrong gradient is 1 in both.
+    return max(float(np.polyfit(x, y, 1)[0]), float((y[1] - y[0]) / (x[1] - x[0])))
 
 
 def _passes(remainders: Mapping[float, float], floor: float, tolerance: float) -> bool:

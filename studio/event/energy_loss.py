@@ -43,7 +43,7 @@ def maximum_transfer(kinetic_energy: np.ndarray, mass: float = MUON_MASS) -> np.
     """Largest energy in MeV that one collision can give to an electron (PDG 2022, eq. 34.4)."""
     gamma = 1 + kinetic_energy / mass
     ratio = ELECTRON_MASS / mass
-    return 2 * ELECTRON_MASS * (gamma**2 - 1) / (1 + 2 * gamma * ratio + ratio**2)
+    return np.asarray(2 * ELECTRON_MASS * (gamma**2 - 1) / (1 + 2 * gamma * ratio + ratio**2))
 
 
 def bethe(kinetic_energy: np.ndarray, mass: float = MUON_MASS) -> np.ndarray:

@@ -168,8 +168,10 @@ def _reference_length(above: Any) -> Any:
 
 @functools.cache
 def _depth_cardinals(depths: int) -> UniformSpline:
-    """Cardinal splines over the share of light: nodes are the middles of equal shares."""
-    return UniformSpline.fit((np.arange(depths) + 0.5) / depths, np.eye(depths))
+    """Cardinal splines over the share of light: nodes are the middles of equal shares, and one more on either side, outside
+    [0, 1], that repeats its neighbour, so that nothing is extrapolated."""
+    nodes = (np.arange(-1, depths + 1) + 0.5) / depths
+    return UniformSpline.fit(nodes, np.eye(depths)[np.clip(np.arange(-1, depths + 1), 0, depths - 1)])
 
 
 def _weights(
@@ -188,6 +190,9 @@ def strong(value: float | Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.asarray(value, jax.dtypes.canonicalize_dtype(getattr(value, "dtype", float)))
 
 
+_TAIL = 1.15  # mean over smallest distance of the last 0.05 % of the light, beyond the table
+
+
 @functools.cache
 def _nodes(count: int) -> tuple[np.ndarray, UniformSpline]:
     """Shares of the pieces; as splines over ln energy, in units of the mean distance, the first boundary and the logarithms
@@ -202,8 +207,9 @@ def _nodes(count: int) -> tuple[np.ndarray, UniformSpline]:
     rows = []
     for row in quantiles:
         inner = PchipInterpolator(levels, row)
-        integral = inner.antiderivative()(cumulative) + levels[0] * row[0]
-        means = np.diff(np.concatenate([[0.0], integral, [1.0]])) / shares  # of every piece, in units of the mean
+        integral = inner.antiderivative()(np.append(cumulative, levels[-1])) + levels[0] * row[0]
+        integral[-1] += _TAIL * row[-1] * (1.0 - levels[-1])
+        means = np.diff(integral, prepend=0.0) / shares  # of every piece, in units of the mean
         boundaries = np.concatenate([[0.0], inner(cumulative), [0.0]])
         boundaries[0] = 2.0 * means[0] - boundaries[1]
         boundaries[-2] = min(boundaries[-2], 2.0 * means[-2] - boundaries[-3])

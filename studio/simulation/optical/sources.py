@@ -228,7 +228,7 @@ class _Selected(NamedTuple):
     kind: Array
     tables: tuple[DistanceTable, ...]
 
-    def __call__(self, distance: Float[Array, "n *pieces"], moment: int | None = None) -> Float[Array, "n *pieces"]:
+    def __call__(self, distance: Float[Array, "n ..."], moment: int | None = None) -> Float[Array, "n ..."]:
         value = self._table(0, moment)(distance)
         for index in range(1, len(self.tables)):
             chosen = (self.kind == index).reshape(-1, *(1,) * (value.ndim - 1))

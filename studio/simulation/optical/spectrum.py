@@ -69,8 +69,8 @@ class DistanceTable(eqx.Module):
         """The functions at `index` of the leading axes."""
         return DistanceTable(self.longest, self.coefficients[index])
 
-    def __call__(self, distance: Float[Array, "n *shape"]) -> Float[Array, "n *shape"]:
-        """Values at distances whose trailing axes match the table's own."""
+    def __call__(self, distance: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Values at distances whose trailing axes broadcast with the table's own."""
         x = 2 * distance / self.longest - 1
         value = jnp.zeros_like(x) + self.coefficients[..., 0]
         for power in range(1, self.coefficients.shape[-1]):
