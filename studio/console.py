@@ -126,7 +126,9 @@ def show_gain(result: Mapping[str, Any]) -> None:
     if validation["events"]:
         console.print(_gain_table(validation))
         if "measured" in validation:
-            console.print(f"{validation['events']} events a design; reconstruction failed: {_failed(validation)}")
+            console.print(
+                f"{validation['events']} events a design; reconstruction failed: {_failed(validation)}", soft_wrap=True
+            )
     terms = result["objective"]
     for name, before in terms["baseline"]["terms"].items():
         console.print(f"{name}: {number(before)} before, {number(terms['optimum']['terms'][name])} after (mean log)")

@@ -14,5 +14,7 @@ import tests.type_checking  # noqa: E402, F401
 jax.config.update("jax_enable_x64", True)
 
 # Rooms of the studio, separated by commas, whose annotations (shapes, dtypes, types) are enforced in this test run.
-_CHECKED = [f"studio.{room}" for room in os.environ.get("STUDIO_TYPED_ROOMS", "geometry,detector,execution").split(",") if room]
+_CHECKED = [
+    f"studio.{room}" for room in os.environ.get("STUDIO_TYPED_ROOMS", "geometry,detector,execution").split(",") if room
+]
 install_import_hook(_CHECKED, "tests.type_checking.typechecked")

@@ -217,7 +217,7 @@ def _count_cosines(counts: Array, which: Array, track: Array, light: Light, rand
 
 
 def showers_at(energy: float, statistics: float) -> int:
-    """How many showers are simulated; the shipped table took a quarter of an hour of one core."""
+    """How many showers are simulated; the shipped table took 25 minutes of one core."""
     return max(int(statistics * 5.0 / (1e-4 + 9e-6 * energy) * (1.0 + energy / 3000.0)), 20)
 
 

@@ -39,7 +39,9 @@ _AMOUNTS = "cividis"
 _DPI = 150
 
 
-def event_display(detector: Detector, readout: Readout, path: str | os.PathLike[str], title: str | None = None) -> Figure:
+def event_display(
+    detector: Detector, readout: Readout, path: str | os.PathLike[str], title: str | None = None
+) -> Figure:
     """One event on the map of the wall: sensors to scale, those that fired coloured by charge, the others pale.
 
     `readout`: fields `(sensors,)`. **Raises** `InputError` where it belongs to another detector.
@@ -174,7 +176,9 @@ def _ways(axes: Axes, before: np.ndarray, after: np.ndarray, moved: np.ndarray) 
     length = np.linalg.norm(after - before, axis=-1)
     drawn = (length > 0) & (length < 2 * moved)
     ways = np.stack([before[drawn], after[drawn]], axis=1)
-    axes.add_collection(LineCollection(ways, colors=_INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False)
+    axes.add_collection(
+        LineCollection(ways, colors=_INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False
+    )
 
 
 def _colour_bar(figure: Figure, axes: Axes, drawn: EllipseCollection, label: str, extend: str = "neither") -> None:

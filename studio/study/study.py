@@ -142,6 +142,8 @@ class Study:
         observer: AbstractObserver | None,
     ) -> StudySolution:
         watching = observer or Silent()
+        if ledger.finished:
+            return _finished(ledger, _Tracked(tracker or NoTracker(), watching))
         own = runner is None
         working = LocalRunner() if runner is None else runner
         try:
@@ -204,9 +206,7 @@ class _Stages:
         result = self.result(solution, design, check, measured)
         write_figures(self.assembly, design, history, self.ledger.directory, self.observer)
         self.ledger.write_json(RESULT, result)
-        tracker.call("finish", result, sorted(path for path in self.ledger.directory.rglob("*") if path.is_file()))
-        baseline, rows = self.assembly.baseline, result["constraints"]
-        return StudySolution(design, baseline, history, rows, check, measured, result, self.ledger.directory)
+        return _finished(self.ledger, tracker)
 
     def gradient_check(self) -> dict[str, Any] | None:
         """The Taylor test, once a study. **Raises** `StudioError` where the gradient is wrong."""
@@ -275,8 +275,11 @@ class _Stages:
         with self._timed("validate"):
             lines = validation.run(designs, done=done, record=record)
         # Where the volume was free, only events that fit into both designs are compared.
-        kept = [fits(self.file, design, group) for group in validation.groups]
-        return report(lines, tuple(designs), seed=self.assembly.experiment.seed, kept=np.concatenate(kept))
+        kept = np.concatenate([fits(self.file, design, group) for group in validation.groups])
+        if np.count_nonzero(kept) < 2:
+            self.observer.note("nothing was measured: no two validation events fit into both designs")
+            return {"events": 0}
+        return report(lines, tuple(designs), seed=self.assembly.experiment.seed, kept=kept)
 
     def result(
         self, solution: Any, design: Detector | None, check: dict[str, Any] | None, validation: dict[str, Any]
@@ -313,6 +316,31 @@ class _Stages:
 
     def _timed(self, what: str, **details: Any) -> _Timed:
         return _Timed(self.ledger, what, details)
+
+
+def _finished(ledger: Ledger, tracker: _Tracked) -> StudySolution:
+    """A study that is done, read back from its files; a tracker that was away is caught up."""
+    result, history = ledger.read_json(RESULT), ledger.lines(HISTORY)
+    tracker.call("start", ledger.directory, _flat(ledger.study()["experiment"]))
+    tracker.call("record", history)
+    if not (ledger.directory / DESIGN).exists():
+        raise StudioError(f"no feasible design was found: {result['reason']}")
+    tracker.call("finish", result, artifacts(ledger.directory))
+    return StudySolution(
+        detector=load_detector(ledger.directory / DESIGN),
+        baseline=load_detector(ledger.directory / BASELINE),
+        history=history,
+        audit=result["constraints"],
+        gradient_check=result["gradient_check"],
+        validation=result["validation"],
+        result=result,
+        directory=ledger.directory,
+    )
+
+
+def artifacts(directory: Path) -> list[Path]:
+    """The files of a study that belong to its record, in order."""
+    return sorted(path for path in directory.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 class _Timed:

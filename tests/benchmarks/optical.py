@@ -62,9 +62,7 @@ def workload(case, detector):
 
         def objective(uv):
             built = replace(detector, {"sensors.uv": uv})
-            one = jax.checkpoint(
-                lambda event: jnp.mean(jnp.log(fisher_information(simulator, built, event).sigma()))
-            )
+            one = jax.checkpoint(lambda event: jnp.mean(jnp.log(fisher_information(simulator, built, event).sigma())))
             return jnp.mean(jax.lax.map(one, events))
 
         return jax.value_and_grad(objective), (uv,)

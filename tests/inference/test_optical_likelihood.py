@@ -14,7 +14,9 @@ from studio.inference.likelihood.optical import charge_information, charge_log_d
 def density(charge, mean, spread):
     """Σₙ Poisson(n | Q) N(q | n, n σ²) over n ≥ 1, reflected at zero charge or not as the caller folds it."""
     counts = np.arange(1, int(mean + 12 * np.sqrt(mean) + 30))
-    terms = stats.poisson.pmf(counts, mean) * stats.norm.pdf(np.asarray(charge)[..., None], counts, spread * np.sqrt(counts))
+    terms = stats.poisson.pmf(counts, mean) * stats.norm.pdf(
+        np.asarray(charge)[..., None], counts, spread * np.sqrt(counts)
+    )
     return terms.sum(axis=-1)
 
 

@@ -60,7 +60,9 @@ def pulls(particle):
         cosine = jnp.sum(estimate.direction[:COUNT] * true.direction, axis=1)
         index = result.names.index("direction.1")
         # Two tangent coordinates: the angle over the rms of both has the rms √2.
-        found["direction"] = np.arccos(np.minimum(cosine, 1.0)) / np.hypot(*sigma[:COUNT, index : index + 2].T) * np.sqrt(2)
+        found["direction"] = (
+            np.arccos(np.minimum(cosine, 1.0)) / np.hypot(*sigma[:COUNT, index : index + 2].T) * np.sqrt(2)
+        )
     return {name: column[result.ok[:COUNT]] for name, column in found.items()}
 
 

@@ -288,7 +288,7 @@ def _lists(cells: np.ndarray, sensors: np.ndarray, cell_count: int, none: int) -
 def _lattice(first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
     """Centre and corners of cells on the unit square, `(first × second, 5)` each."""
     i, j = (index.ravel()[:, None] for index in np.meshgrid(np.arange(first), np.arange(second), indexing="ij"))
-    return (i + [0.5, 0, 0, 1, 1]) / first, (j + [0.5, 0, 1, 0, 1]) / second
+    return (i + np.array([0.5, 0, 0, 1, 1])) / first, (j + np.array([0.5, 0, 1, 0, 1])) / second
 
 
 def _bin(fraction: Array, count: int) -> Array:
