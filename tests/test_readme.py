@@ -9,6 +9,8 @@ import pytest
 from studio.cli import commands
 from studio.study.experiment_file import read_experiment
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from .._checks import InputError
@@ -86,7 +86,7 @@ def _floating(value: Array | np.ndarray) -> Array:
 
 
 def _require(array: Array, condition, key: str, problem: str, remedy: str) -> None:
-    if isinstance(array, jax.core.Tracer) or not hasattr(array, "__array__"):
+    if isinstance(array, Tracer) or not hasattr(array, "__array__"):
         return
     bad = ~condition(np.asarray(array))
     if bad.any():

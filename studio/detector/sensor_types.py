@@ -66,7 +66,7 @@ class SensorType:
 
 @functools.cache
 def _efficiency_table() -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    path = resources.files(__package__) / "tables" / "quantum_efficiency_wcsim.csv"
+    path = resources.files("studio.detector") / "tables" / "quantum_efficiency_wcsim.csv"
     with path.open() as lines:
         columns = np.loadtxt(lines, delimiter=",", comments="#", unpack=True)
     names = ("r3600_20_inch", "box_and_line_20_inch", "r14374_3_inch")

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from .._checks import InputError, choice_remedy
@@ -60,7 +61,7 @@ class Primary(eqx.Module):
                 )
         for name in ("vertex", "direction", "kinetic_energy", "time"):
             value = getattr(self, name)
-            if not isinstance(value, jax.core.Tracer) and not np.all(np.isfinite(np.asarray(value))):
+            if not isinstance(value, Tracer) and not np.all(np.isfinite(np.asarray(value))):
                 raise InputError(
                     "not finite", key=name, remedy="vertex in mm, a direction that is not zero, energy in MeV"
                 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from .._checks import InputError
@@ -18,7 +18,7 @@ def as_size(value: float | Array, key: str, shape: tuple[int, ...] = ()) -> Arra
     array = jnp.asarray(value, dtype=jnp.result_type(float) if not hasattr(value, "dtype") else None)
     if array.shape != shape:
         raise InputError(f"expected shape {shape}, got {array.shape}", key=key, remedy="give lengths in mm")
-    if not isinstance(array, jax.core.Tracer):
+    if not isinstance(array, Tracer):
         numbers = np.asarray(array)
         if not np.all(np.isfinite(numbers) & (numbers > 0)):
             raise InputError(

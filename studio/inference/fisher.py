@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from .._checks import InputError, StudioError, choice_remedy
@@ -42,7 +43,7 @@ class Information(eqx.Module):
         **Raises** `StudioError` naming the parameter that the data do not determine (not under jit, where it is NaN).
         """
         variances = jnp.diag(self.covariance())
-        if not isinstance(variances, jax.core.Tracer):
+        if not isinstance(variances, Tracer):
             self._require_identified(np.asarray(variances))
         return variances
 
@@ -120,7 +121,7 @@ def prior_information(detector: Any, priors: Mapping[str, float | None], latents
 
 def require_x64() -> None:
     """Raise `StudioError` with the remedy where 64-bit arithmetic is off."""
-    if not jax.config.jax_enable_x64:
+    if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         raise StudioError(
             "Fisher information is solved in float64, which is off: call jax.config.update('jax_enable_x64', True) "
             "before the first array is made (the studio command does so itself)"

@@ -66,7 +66,7 @@ def _sellmeier(wavelength: Float[Array, "..."]) -> tuple[Float[Array, "..."], Fl
 @functools.cache
 def _log_length_splines() -> tuple[UniformSpline, UniformSpline]:
     """Log of the absorption and Rayleigh lengths relative to 400 nm, against wavelength in nm."""
-    path = resources.files(__package__) / "tables" / "water_wcsim.csv"
+    path = resources.files("studio.medium") / "tables" / "water_wcsim.csv"
     with path.open() as lines:
         wavelength, absorption, rayleigh = np.loadtxt(lines, delimiter=",", comments="#", unpack=True)
     grid = np.arange(200.0, 791.0, 10.0)

@@ -4,6 +4,8 @@ Each function draws one figure, writes it to `path` (the ending chooses the form
 into. Colours are told apart by everyone: cividis for amounts, the palette of Okabe and Ito (2008) for kinds.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# NumPy arrays stand where annotations say JAX's: at run time both are taken.
 from __future__ import annotations
 
 import math

@@ -143,7 +143,7 @@ class Study:
     ) -> StudySolution:
         watching = observer or Silent()
         if ledger.finished:
-            return _finished(ledger, _Tracked(tracker or NoTracker(), watching))
+            return _read_back(ledger, _Tracked(tracker or NoTracker(), watching))
         own = runner is None
         working = LocalRunner() if runner is None else runner
         try:
@@ -198,7 +198,7 @@ class _Stages:
         write_history_table(history, self.ledger.directory)
         if solution.tree is None:
             self.ledger.write_json(RESULT, self.result(solution, None, check, {"events": 0}))
-            raise StudioError(f"no feasible design was found: {solution.status.reason}")
+            return _solution(self.ledger)  # raises with the reason
         save_detector(solution.tree, self.ledger.directory / DESIGN)
         # Read back, so that what is judged is what the file says.
         design = load_detector(self.ledger.directory / DESIGN)
@@ -206,7 +206,8 @@ class _Stages:
         result = self.result(solution, design, check, measured)
         write_figures(self.assembly, design, history, self.ledger.directory, self.observer)
         self.ledger.write_json(RESULT, result)
-        return _finished(self.ledger, tracker)
+        tracker.call("finish", result, artifacts(self.ledger.directory))
+        return _solution(self.ledger)
 
     def gradient_check(self) -> dict[str, Any] | None:
         """The Taylor test, once a study. **Raises** `StudioError` where the gradient is wrong."""
@@ -318,18 +319,23 @@ class _Stages:
         return _Timed(self.ledger, what, details)
 
 
-def _finished(ledger: Ledger, tracker: _Tracked) -> StudySolution:
-    """A study that is done, read back from its files; a tracker that was away is caught up."""
-    result, history = ledger.read_json(RESULT), ledger.lines(HISTORY)
+def _read_back(ledger: Ledger, tracker: _Tracked) -> StudySolution:
+    """A study that is done; a tracker that was away meanwhile is caught up."""
     tracker.call("start", ledger.directory, _flat(ledger.study()["experiment"]))
-    tracker.call("record", history)
-    if not (ledger.directory / DESIGN).exists():
+    tracker.call("record", ledger.lines(HISTORY))
+    tracker.call("finish", ledger.read_json(RESULT), artifacts(ledger.directory))
+    return _solution(ledger)
+
+
+def _solution(ledger: Ledger) -> StudySolution:
+    """What the files of a finished study say. **Raises** `StudioError` where there is no feasible design."""
+    result = ledger.read_json(RESULT)
+    if not result["feasible"]:
         raise StudioError(f"no feasible design was found: {result['reason']}")
-    tracker.call("finish", result, artifacts(ledger.directory))
     return StudySolution(
         detector=load_detector(ledger.directory / DESIGN),
         baseline=load_detector(ledger.directory / BASELINE),
-        history=history,
+        history=ledger.lines(HISTORY),
         audit=result["constraints"],
         gradient_check=result["gradient_check"],
         validation=result["validation"],

@@ -13,6 +13,8 @@ from scipy.integrate import quad
 from studio.event import delta_rays, energy_loss, knock_on, shower
 from tests.reference_data import reference
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 MUON_MASS = 105.6583755
 WAVELENGTH = np.linspace(275.0, 674.0, 800)
 PHOTONS_275_674 = 2.0 * np.pi / 137.036 * 1e6  # times the integral of sin^2(theta) / lambda^2 (nm): photons per mm

@@ -17,6 +17,8 @@ from scipy.stats import norm
 from studio.event import shower
 from tests.reference_data import reference
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 PHOTONS_275_674 = 2.0 * np.pi / 137.036 * 1e6  # times the integral of sin^2(theta) / lambda^2 (nm): photons per mm
 HC = 1239.842  # eV nm
 

@@ -18,6 +18,8 @@ from studio.design.gradient_check import check_gradient
 from studio.units import m
 from tests import tanks
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 # Natural units of the leaves: uv as it is, 0.1 m, 1 m, 1 m, 100 m.
 SCALES = {
     "sensors.uv": 1.0,

@@ -17,6 +17,8 @@ from studio.inference.likelihood import OpticalLikelihood
 from studio.inference.parameters import groups_of, moved, names_of
 from tests import tanks
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 SIMULATOR = OpticalSimulator(segments=16, process=False)
 EVENT = Primary("e-", (-200.0, 100.0, 400.0), (0.3, -1.0, 0.2), 120.0)
 

@@ -10,6 +10,8 @@ from scipy import stats
 
 from studio.inference.likelihood.optical import charge_information, charge_log_density
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 
 def density(charge, mean, spread):
     """Σₙ Poisson(n | Q) N(q | n, n σ²) over n ≥ 1, reflected at zero charge or not as the caller folds it."""

@@ -17,6 +17,8 @@ from studio import InputError, OpticalSimulator, Primary, Readout, reconstruct
 from studio.inference import Status
 from tests import tanks
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 # Process off keeps the compilation in seconds; closure with process fluctuations is measured with real tanks.
 SIMULATOR = OpticalSimulator(segments=16, process=False)
 COUNT = 12

@@ -12,6 +12,8 @@ import pytest
 import studio
 from studio.inference.likelihood.optical import charge_information
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 LENGTH, PHOTONS = 2000.0, 400.0  # mm
 
 

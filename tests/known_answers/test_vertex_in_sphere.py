@@ -19,6 +19,8 @@ from studio.detector import OpticalElectronics
 from studio.units import m, ns
 from tests import tanks
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 SENSORS, PER_SENSOR = 500, 0.02
 SIMULATOR = OpticalSimulator()
 

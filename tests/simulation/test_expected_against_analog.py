@@ -29,6 +29,8 @@ from studio.io import load_detector
 from studio.simulation import OpticalSimulator
 from studio.simulation.optical.analog import analog
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 TOTAL, WORST, PULL, TIME = 0.01, 0.03, 0.05, 0.1
 LIT = 0.1  # of the brightest sensor
 GEOMETRIES = Path(__file__).resolve().parents[2] / "geometries"

@@ -15,6 +15,8 @@ from studio.simulation.optical.emission import PHOTONS_PER_UNIT
 from studio.units import m
 from tests import tanks
 
+pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
+
 FINE = OpticalSimulator(segments=128, wavelengths=168, degree=12, kink_modes=48)
 
 

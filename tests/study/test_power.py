@@ -1,5 +1,8 @@
 """The power calculation against its own definition, by simulation."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -45,3 +48,24 @@ def test_the_promised_power_is_reached():
 def test_no_gain_needs_no_answer():
     with pytest.raises(InputError, match="no such gain"):
         events_needed(0.0, 1.0)
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "power_calculation.md").read_text()
+METRICS = ("vertex", "direction", "energy")
+
+
+def rows(pattern: str) -> list[list[float]]:
+    return [[float(x) for x in found] for found in re.findall(pattern, DOCUMENT)]
+
+
+def test_the_document_says_what_the_code_computes():
+    needed = rows(r"\| (\d+) % \| (\d+) \| (\d+) \| (\d+) \|")
+    assert len(needed) == 3
+    for gain, *counts in needed:
+        assert counts == [events_needed(gain / 100, SPREAD[name]) for name in METRICS]
+    smallest = rows(r"\| (\d+) \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) % \|")
+    assert len(smallest) == 3
+    for count, *gains_shown in smallest:
+        assert gains_shown == [round(100 * smallest_gain(int(count), SPREAD[name]), 1) for name in METRICS]
+    spreads = [float(k) for k in re.findall(r"Gaussian[^|]*\| ([\d.]+) \|", DOCUMENT)]
+    assert spreads == [round(SPREAD[name], 3) for name in METRICS]

@@ -5,6 +5,8 @@ and no code of the transport: photons are drawn one at a time, fly straight, are
 meet the flat disc of a sensor. Batches hold whole events, so memory does not grow with their number.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# NumPy arrays stand where annotations say JAX's: at run time both are taken.
 from __future__ import annotations
 
 import functools

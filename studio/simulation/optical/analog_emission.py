@@ -5,6 +5,8 @@ that reaches a sensor counts as one photoelectron. Everything else is proposed f
 Vectors are `(3, photons)` in single precision; mm, ns, nm; times count from the primary's own.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# NumPy arrays stand where annotations say JAX's: at run time both are taken.
 from __future__ import annotations
 
 import math

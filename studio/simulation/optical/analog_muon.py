@@ -4,6 +4,8 @@ Each block of photons has its own pool of tracks, followed in small steps; every
 own azimuth about the muon's initial direction, so photons are independent and their mean is the mean over tracks.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# NumPy arrays stand where annotations say JAX's: at run time both are taken.
 from __future__ import annotations
 
 import math

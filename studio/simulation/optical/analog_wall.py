@@ -6,6 +6,8 @@ cell; the few rays that travel far between wall and disc, at grazing incidence, 
 Vectors are `(3, rays)`, single precision, in mm.
 """
 
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
+# NumPy arrays stand where annotations say JAX's: at run time both are taken.
 from __future__ import annotations
 
 import abc

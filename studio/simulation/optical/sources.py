@@ -216,7 +216,8 @@ class IsotropicSource(eqx.Module):
 def _seen(sensors: Sensors, position: Array, colours: tuple[Colour, ...]) -> tuple[Array, Array, Array]:
     """Log of light after transmission, distance and solid angle `(n, pieces)` for pieces at `position`."""
     rx, ry, rz = (position[None, :, i] - sensors.position[:, None, i] for i in range(3))
-    height = sum(r * sensors.normal[:, None, i] for i, r in enumerate((rx, ry, rz)))
+    nx, ny, nz = (sensors.normal[:, None, i] for i in range(3))
+    height = rx * nx + ry * ny + rz * nz
     squared = rx * rx + ry * ry + rz * rz
     distance = jnp.sqrt(squared)
     solid_angle = disc_solid_angle(height, squared - height**2, sensors.radius[:, None])
