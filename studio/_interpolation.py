@@ -40,7 +40,8 @@ class UniformSpline(eqx.Module):
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "... *values"]:
         x = jnp.asarray(x)
-        dtype = jnp.result_type(x, jnp.float32)
+        # A Python number counts in the default precision, not in the lowest.
+        dtype = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
         intervals = self.coefficients.shape[1]
         position = (x - self.start) / self.step
         index = jnp.clip(jnp.floor(position), 0, intervals - 1).astype(jnp.int32)
