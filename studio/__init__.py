@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         PhotosensorArray as PhotosensorArray,
     )
     from .detector import (
+        register_sensor_type as register_sensor_type,
+    )
+    from .detector import (
         sensor_type as sensor_type,
     )
     from .detector import (
@@ -59,6 +62,7 @@ _HOMES = {
     "Water": "medium",
     "Detector": "detector",
     "PhotosensorArray": "detector",
+    "register_sensor_type": "detector",
     "sensor_type": "detector",
     "sensor_type_names": "detector",
     "Gun": "event",

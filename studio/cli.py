@@ -124,7 +124,7 @@ def new(path: Path, geometry: str) -> None:
     """Write a commented example of an experiment to PATH."""
     from .study.example import write_example
 
-    write_example(path, geometry)
+    write_example(path, geometry, before_physics=_start_jax)
     print(f"wrote {path}; look at it, then run: studio optimise {path}", file=sys.stderr)
 
 

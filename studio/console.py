@@ -197,14 +197,30 @@ def _with_interval(measured: Mapping[str, float], factor: float) -> str:
 
 
 def show_mapping(content: Mapping[str, Any], indent: str = "") -> None:
-    """Nested names and values, one a line."""
+    """Nested names and values, one a line; mappings in a list become the rows of a table under their names."""
     for key, value in content.items():
         if isinstance(value, Mapping):
             print(f"{indent}{key}:")
             show_mapping(value, indent + "  ")
         elif isinstance(value, list) and value and not isinstance(value[0], int | float):
             print(f"{indent}{key}:")
-            for item in value:
-                print(f"{indent}  {item}")
+            for line in _rows(value) if isinstance(value[0], Mapping) else value:
+                print(f"{indent}  {line}")
         else:
-            print(f"{indent}{key}: {number(value) if isinstance(value, float) else value}")
+            print(f"{indent}{key}: {_plain(value)}")
+
+
+def _rows(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Mappings with the same keys as aligned rows under a row of those keys."""
+    rows = [list(items[0]), *([_plain(value) for value in item.values()] for item in items)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _plain(value: Any) -> str:
+    """A value for people: numbers with four figures, yes and no, lists in brackets."""
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_plain, value))}]"
+    return number(value + 0.0) if isinstance(value, float) else str(value)  # -0.0 becomes 0

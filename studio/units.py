@@ -26,6 +26,7 @@ s = 1e9 * ns
 Hz = 1.0 / s
 kHz = 1e3 * Hz
 MHz = 1e6 * Hz
+GHz = 1.0 / ns
 
 MeV = 1.0
 eV = 1e-6 * MeV
@@ -44,7 +45,8 @@ percent = 0.01
 _DIMENSIONS: dict[str, dict[str, float]] = {
     "length": {"mm": mm, "um": um, "nm": nm, "cm": cm, "m": m, "km": km, "inch": inch},
     "time": {"ns": ns, "ps": ps, "us": us, "ms": ms, "s": s},
-    "rate": {"Hz": Hz, "kHz": kHz, "MHz": MHz},
+    "squared time": {"ns2": ns**2},
+    "rate": {"Hz": Hz, "kHz": kHz, "MHz": MHz, "GHz": GHz},
     "energy": {"eV": eV, "keV": keV, "MeV": MeV, "GeV": GeV},
     "angle": {"rad": rad, "mrad": mrad, "deg": deg},
     "potential": {"V": V, "kV": kV},

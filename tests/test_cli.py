@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -124,6 +125,32 @@ def test_check_an_experiment(folder, capsys):
     assert files["tank.yaml"]["sensors"]["count"] > 0
     assert run(["check", "study.yaml"]) == 0
     assert "free_numbers" in capsys.readouterr().out
+
+
+def test_check_shows_constraints_as_a_table_and_keeps_json_exact(folder, capsys):
+    (folder / "study.yaml").write_text(EXPERIMENT.replace("constraints: [", "constraints: [{kind: budget}, "))
+    assert run(["check", "study.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert "{" not in shown
+    rows = [line.split("  ") for line in shown.partition("baseline_constraints:\n")[2].splitlines()]
+    (spacing,) = ([word.strip() for word in row if word] for row in rows if "minimum_spacing" in "".join(row))
+    assert spacing[:2] == ["minimum_spacing", "600"]
+    assert spacing[3:5] == ["mm", "yes"]
+    assert "radius_mm: [254, 254]" in shown
+    assert run(["check", "study.yaml", "--json"]) == 0
+    budget, *_ = json.loads(capsys.readouterr().out)["files"]["study.yaml"]["baseline_constraints"]
+    assert budget["value"] == pytest.approx(math.pi * 0.254**2 * 16, rel=1e-14)  # 16 faces in m², rounding
+    assert str(budget["value"]) not in shown
+
+
+def test_a_baseline_that_breaks_its_constraints_is_said_plainly(folder, capsys):
+    """The closest sensors stand about 1.8 m apart. A line in `check` and at the start of `optimise`, no error."""
+    (folder / "study.yaml").write_text(EXPERIMENT.replace("0.6 m", "1.9 m"))
+    words = "violates its constraints, so the optimisation starts from the nearest design that satisfies them: minimum_spacing: "
+    assert run(["check", "study.yaml"]) == 0
+    assert f"baseline: {words}" in capsys.readouterr().out
+    assert run(["optimise", "study.yaml", "--skip-gradient-check", "--steps", "1"]) == 0
+    assert f"note: the baseline {words}" in capsys.readouterr().err
 
 
 def test_new_writes_what_check_accepts(folder, capsys):

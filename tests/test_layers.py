@@ -25,6 +25,13 @@ def test_every_package_is_named():
     assert set(settings["packages"]) == folders | {"studio.geometries"}
 
 
+def test_licences_ship():
+    """The wheel carries figures of WCSim, so it carries its licence."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["license-files"]
+    assert {"LICENSE", "docs/licences/WCSim.txt"} <= set(named)
+    assert all((ROOT / name).is_file() for name in named)
+
+
 def test_tables_are_named():
     """Every file of the package that is not Python matches a pattern of the package data."""
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]

@@ -35,6 +35,7 @@ NAMES = {
     "load_detector",
     "optimise",
     "reconstruct",
+    "register_sensor_type",
     "replace",
     "save_detector",
     "sensor_type",

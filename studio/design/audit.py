@@ -31,6 +31,10 @@ class AuditRow:
     margin: float
     detail: str = ""
 
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.name}: {self.value:.5g} where the limit is {self.limit:.5g} {self.unit}".rstrip() + detail
+
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
@@ -47,6 +51,10 @@ class Audit:
     def violated(self) -> tuple[str, ...]:
         """The names of the rows that are not satisfied."""
         return tuple(row.name for row in self.rows if not row.satisfied)
+
+    def violations(self) -> str:
+        """The rows that are not satisfied, in words; empty where all are."""
+        return "; ".join(str(row) for row in self.rows if not row.satisfied)
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """The rows as plain dicts."""

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from .._checks import InputError, StudioError, choice_remedy
+from .._linear import inverse_positive, log_determinant_positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +48,11 @@ class Certificate:
 
 
 def _d(information: Any) -> Any:
-    return -jnp.linalg.slogdet(information)[1]
+    return -log_determinant_positive(information)
 
 
 def _a(information: Any) -> Any:
-    return jnp.trace(jnp.linalg.inv(information))
+    return jnp.trace(inverse_positive(information))
 
 
 _CRITERIA: dict[str, Callable[[Any], Any]] = {"d": _d, "a": _a}

@@ -176,6 +176,11 @@ class LocalEvaluation:
                     found.setdefault(name, []).append(index)
         return found
 
+    def blame(self, tree: Any) -> str:
+        """`faulty_events` of the first step in words, empty where there are none."""
+        found = {} if self.events is None else self.faulty_events(tree, 0)
+        return "; ".join(f"{name}: events {', '.join(map(str, index[:8]))}" for name, index in found.items())
+
     def _leaves(self, tree: Any) -> dict[str, Array]:
         return {name: jnp.asarray(paths.get(tree, name)) for name in self.names}
 

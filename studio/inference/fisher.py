@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from .._checks import InputError, StudioError, choice_remedy
+from .._linear import inverse_positive, solve_positive
 from ..event import Primary
 from ..paths import get
 from ..simulation import AbstractSimulator
@@ -34,7 +35,7 @@ class Information(eqx.Module):
 
     def covariance(self) -> Float[Array, "k k"]:
         """The Cramér–Rao lower bound of the covariance matrix, in physical units."""
-        inverse = jnp.linalg.inv(self.matrix * self.scale[:, None] * self.scale[None, :])
+        inverse = inverse_positive(self.matrix * self.scale[:, None] * self.scale[None, :])
         return inverse * self.scale[:, None] * self.scale[None, :]
 
     def crlb(self) -> Float[Array, " k"]:
@@ -98,13 +99,13 @@ def fisher_information(
     coupling = full[:size, size:]
     marginal = full[:size, :size]
     if others.shape[0]:
-        marginal = marginal - coupling @ jnp.linalg.solve(others, coupling.T)
+        marginal = marginal - coupling @ solve_positive(others, coupling.T)
     kept = [i for i, group in enumerate(g for g in groups for _ in GROUPS[g]) if group in wanted]
     left = [i for i in range(size) if i not in kept]
     natural = marginal[np.ix_(kept, kept)]
     if left:
         cross = marginal[np.ix_(kept, left)]
-        natural = natural - cross @ jnp.linalg.solve(marginal[np.ix_(left, left)], cross.T)
+        natural = natural - cross @ solve_positive(marginal[np.ix_(left, left)], cross.T)
     scale = scales(event, groups).astype(jnp.float64)[np.array(kept)]
     names = tuple(np.array(names_of(groups))[kept].tolist())
     return Information(natural / scale[:, None] / scale[None, :], scale, names)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,19 +14,29 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .._checks import InputError
+from .._linear import inverse_positive
 from ..detector import Detector
 from ..event import Primary, Readout
 from ..simulation import OpticalSimulator
 from .fisher import require_x64
-from .fit import Evaluated, Fitted, fit
+from .fit import Evaluated, Problem, Progress, advance, begin
 from .likelihood import likelihood_of
 from .parameters import groups_of, moved, names_of, scales
 from .seeds import inside_points, seeds
-from .sensitivity import sensitivity
+from .sensitivity import log_likelihood, sensitivity
 
 # A fit has converged when one more step would gain less than this in log likelihood: the step is then one standard
 # deviation long in the space of all parameters and latents, some 25, which is 0.2 of each one's own.
 _CLOSE = 0.5
+
+# Iterations with few segments before the fit proper, and iterations between two looks at which events have converged: at
+# the fresh ones the information, which costs most, is computed anew. Events that one compiled call takes.
+_ROUGH = (True, False, False, True, False, False)
+_ROUND = (True, True, False, False, False, False)
+_GROUP = 8
+
+# Pearson's χ² per degree of freedom beyond which a fit is taken to have ended in a wrong maximum.
+_BAD = 2.0
 
 
 class Status(enum.IntEnum):
@@ -73,16 +85,19 @@ def reconstruct(
     particle: str = "mu-",
     *,
     energies: tuple[float, ...] = (150.0, 250.0, 400.0, 600.0, 900.0, 1400.0),
-    iterations: int = 14,
-    starts: int = 2,
-    batch: int = 8,
+    iterations: int = 30,
+    starts: int = 3,
+    batch: int | None = None,
     least_charge: float = 20.0,
 ) -> Reconstruction:
     """Fit stacked `readouts` (leading axis: events) as single events of `particle`, without knowledge of the truth.
 
-    Seeds come from hit times, charges and a scan of `energies` (MeV); the `starts` most likely are fitted and the likeliest
-    end is kept, by Levenberg–Marquardt with the Fisher matrix over the event's parameters and, where the
-    simulator has process fluctuations, its latents with their unit prior. `batch` events are fitted at a time.
+    Seeds come from hit times, charges and a scan of `energies` (MeV). The most likely one is fitted with few segments to the
+    light of the mean over the particle's own fluctuations, and from there the fit goes on with `simulator`, over the event's
+    parameters and the latents of these fluctuations with their unit prior, by Levenberg–Marquardt with the Fisher matrix.
+    Events that have converged leave the fit; the others go on, for `iterations` at most. What then has failed, or fits
+    badly, begins again from the next of `starts` seeds, and the likelier end counts. `batch` events are fitted side by side
+    (1 on a CPU and 64 on a GPU by default); that does not change the result.
 
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
     `iterations`, outside the volume, singular information). **Raises** `InputError` for readouts of another detector.
@@ -94,80 +109,135 @@ def reconstruct(
             key="readouts",
             remedy="give a stack of events of this detector, shape (events, sensors)",
         )
+    if batch is None:
+        batch = 1 if jax.default_backend() == "cpu" else 64
     candidates = jnp.asarray(inside_points(detector, 256), readouts.charge.dtype)
-    # The fit follows the single event's track: its latents are resolved, not averaged over.
-    simulator = dataclasses.replace(simulator, resolved=True)
-    fitter = _Fitter(simulator, particle, iterations, starts, least_charge)
     grid = jnp.asarray(energies, readouts.charge.dtype)
-    return _reconstruct(fitter, detector, readouts, candidates, grid, batch)
+    # The fit follows the single event's track: its latents are resolved, not averaged over.
+    fitter = _Fitter(dataclasses.replace(simulator, resolved=True), particle, least_charge)
+    found = _fitted(fitter, detector, readouts, candidates, grid, iterations, batch, rank=0)
+    for rank in range(1, starts):
+        bright = np.asarray(found.status) != Status.TOO_LITTLE_LIGHT
+        again = np.flatnonzero(bright & (~found.ok | (np.asarray(found.goodness) > _BAD)))
+        if not again.size:
+            break
+        old, left = jax.tree.map(lambda leaf, kept=again: leaf[kept], (found, readouts))
+        new = _fitted(fitter, detector, left, candidates, grid, iterations, batch, rank)
+        better = np.asarray(new.ok & ~old.ok | (new.ok == old.ok) & (new.log_likelihood > old.log_likelihood))
+        kept = again[better]
+        found = jax.tree.map(lambda leaf, other, to=kept, of=better: leaf.at[to].set(other[of]), found, new)
+    return found
+
+
+def _fitted(
+    fitter: _Fitter,
+    detector: Detector,
+    readouts: Readout,
+    candidates: Array,
+    energies: Array,
+    iterations: int,
+    batch: int,
+    rank: int,
+) -> Reconstruction:
+    """All fits from the seed of `rank`; events leave as they converge."""
+    place = jnp.asarray(rank)
+    progress = _by_groups(lambda of: _begun(fitter, detector, of, candidates, energies, place, batch), readouts)
+    pending = np.arange(readouts.charge.shape[0])
+    for _ in range(-(-iterations // len(_ROUND))):
+        chosen = jax.tree.map(lambda leaf, kept=pending: leaf[kept], (progress, readouts))
+        moved_on, open_ = _by_groups(lambda pair: _advanced(fitter, detector, pair, batch), chosen)
+        progress = jax.tree.map(lambda old, new, kept=pending: old.at[kept].set(new), progress, moved_on)
+        pending = pending[np.asarray(open_)]
+        if not pending.size:
+            break
+    return _judged(fitter, detector, readouts, progress)
 
 
 class _Fitter(eqx.Module):
     simulator: OpticalSimulator
     particle: str = eqx.field(static=True)
-    iterations: int = eqx.field(static=True)
-    starts: int = eqx.field(static=True)
     least_charge: float = eqx.field(static=True)
+
+    @property
+    def coarse(self) -> OpticalSimulator:
+        """Few segments, and light as the mean over the particle's fluctuations."""
+        segments = min(8, self.simulator.segments)
+        return dataclasses.replace(self.simulator, segments=segments, wavelengths=21, degree=4, resolved=False)
+
+
+def _by_groups(function: Callable[[Any], Any], stacked: Any) -> Any:
+    """`function` of stacks of `_GROUP` events, the last one filled up with copies of its last event: compiled once."""
+    count = jax.tree.leaves(stacked)[0].shape[0]
+    parts = []
+    for first in range(0, count, _GROUP):
+        index = np.minimum(np.arange(first, first + _GROUP), count - 1)
+        parts.append(function(jax.tree.map(lambda leaf, taken=index: leaf[taken], stacked)))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *parts)
 
 
 @eqx.filter_jit
-def _reconstruct(
-    fitter: _Fitter, detector: Detector, readouts: Readout, candidates: Array, energies: Array, batch: int
-) -> Reconstruction:
-    one = lambda readout: _one(fitter, detector, readout, candidates, energies)  # noqa: E731
-    return jax.lax.map(one, readouts, batch_size=batch)
+def _begun(
+    fitter: _Fitter, detector: Detector, readouts: Readout, candidates: Array, energies: Array, rank: Array, batch: int
+) -> Progress:
+    def one(readout: Readout) -> Progress:
+        coarse = fitter.coarse
+        tried = seeds(detector, readout, fitter.particle, candidates, energies)
+        mean = dataclasses.replace(coarse, process=False)
+        likelihood, none = likelihood_of(mean), jnp.zeros(0, energies.dtype)
+        value = lambda seed: log_likelihood(mean, likelihood, detector, seed, none, readout)[0]  # noqa: E731
+        values = jax.lax.map(value, tried).reshape(-1, energies.shape[0])
+        # The best energy of the shift along the axis that comes at this rank: starts of different rank differ.
+        shift = jnp.argsort(-jnp.max(values, axis=1))[jnp.minimum(rank, values.shape[0] - 1)]
+        chosen = shift * energies.shape[0] + jnp.argmax(values[shift])
+        problem = _problem(coarse, detector, readout, tried[chosen], with_latents=False)
+        event, _ = advance(problem, begin(problem), _ROUGH).point
+        return begin(_problem(fitter.simulator, detector, readout, event, with_latents=True))
+
+    return jax.lax.map(one, readouts, batch_size=batch if batch > 1 else None)
 
 
-def _one(fitter: _Fitter, detector: Detector, readout: Readout, candidates: Array, energies: Array) -> Reconstruction:
-    simulator = fitter.simulator
-    coarse = OpticalSimulator(segments=8, wavelengths=21, degree=4, process=False, chunk=simulator.chunk)
-    tried = seeds(detector, readout, fitter.particle, candidates, energies)
-    values = jax.lax.map(lambda seed: _value(coarse, detector, readout, seed), tried).reshape(-1, energies.shape[0])
-    # The best energy of the best shifts along the axis: starts that differ. Both are fitted, the likelier end counts.
-    _, shifts = jax.lax.top_k(jnp.max(values, axis=1), min(fitter.starts, values.shape[0]))
-    best = shifts * energies.shape[0] + jnp.argmax(values[shifts], axis=1)
-    ends = jax.lax.map(lambda index: _fit(simulator, detector, readout, tried[index], fitter.iterations), best)
-    found: Fitted = jax.tree.map(lambda leaf: leaf[jnp.argmax(ends.evaluated.value)], ends)
-    event = found.point[0]
+@eqx.filter_jit
+def _advanced(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readout], batch: int):
+    """Fits after one more round, and which of them have not converged yet."""
 
-    groups = groups_of(event)
-    names, scale = names_of(groups), scales(event, groups).astype(jnp.float64)
-    size = len(names)
-    information = found.evaluated.information
-    covariance = jnp.linalg.inv(information)[:size, :size] * scale[:, None] * scale[None, :]
-    hits = jnp.sum(readout.hit)
-    goodness = found.evaluated.extra / jnp.maximum(detector.sensors.count - size, 1)
-    variances = jnp.diag(covariance)
-    singular = ~jnp.all(jnp.isfinite(covariance)) | jnp.any(variances <= 0)
-    status = jnp.select(
-        [
-            (jnp.sum(readout.charge) < fitter.least_charge) | (hits < size),
-            singular,
-            ~detector.volume.contains(event.vertex),
-            found.left > _CLOSE,
-        ],
-        [Status.TOO_LITTLE_LIGHT, Status.SINGULAR, Status.OUTSIDE, Status.NOT_CONVERGED],
-        Status.CONVERGED,
-    )
-    return Reconstruction(event, covariance, found.evaluated.value, goodness, status, names)
+    def one(pair: tuple[Progress, Readout]) -> tuple[Progress, Array]:
+        progress, readout = pair
+        problem = _problem(fitter.simulator, detector, readout, progress.point[0], with_latents=True)
+        progress = advance(problem, progress, _ROUND)
+        return progress, progress.left > _CLOSE
+
+    return jax.lax.map(one, stacked, batch_size=batch if batch > 1 else None)
 
 
-def _value(simulator: OpticalSimulator, detector: Detector, readout: Readout, event: Primary) -> Float[Array, ""]:
-    """Log likelihood of an event at its mean track."""
-    likelihood = likelihood_of(simulator)
-    channels, counted = simulator.channel_chunks(likelihood.channel_count(detector))
-    emitted = simulator.emit(detector, event, jnp.zeros(simulator.latent_count(event), event.kinetic_energy.dtype))
+@eqx.filter_jit
+def _judged(fitter: _Fitter, detector: Detector, readouts: Readout, progress: Progress) -> Reconstruction:
+    names = names_of(groups_of(progress.point[0]))
 
-    def one(chunk: tuple[Array, Array]) -> Array:
-        measured = likelihood.measured(detector, simulator.receive(detector, emitted, chunk[0]))
-        return jnp.sum(likelihood.judge(detector, readout, measured, chunk[0]).value * chunk[1])
+    def one(pair: tuple[Progress, Readout]) -> Reconstruction:
+        found, readout = pair
+        event, size = found.point[0], len(names)
+        scale = scales(event, groups_of(event)).astype(jnp.float64)
+        covariance = inverse_positive(found.evaluated.information)[:size, :size] * scale[:, None] * scale[None, :]
+        goodness = found.evaluated.extra / jnp.maximum(detector.sensors.count - size, 1)
+        regular = jnp.all(jnp.isfinite(covariance)) & jnp.all(jnp.diag(covariance) > 0)
+        regular = regular & jnp.isfinite(found.evaluated.value)
+        dark = (jnp.sum(readout.charge) < fitter.least_charge) | (jnp.sum(readout.hit) < size)
+        status = jnp.select(
+            [dark, ~regular, ~detector.volume.contains(event.vertex), found.left > _CLOSE],
+            [Status.TOO_LITTLE_LIGHT, Status.SINGULAR, Status.OUTSIDE, Status.NOT_CONVERGED],
+            Status.CONVERGED,
+        )
+        return Reconstruction(event, covariance, found.evaluated.value, goodness, status, names)
 
-    return jnp.sum(jax.lax.map(one, (channels, counted)))
+    return jax.vmap(one)((progress, readouts))
 
 
-def _fit(simulator: OpticalSimulator, detector: Detector, readout: Readout, event: Primary, iterations: int) -> Fitted:
+def _problem(
+    simulator: OpticalSimulator, detector: Detector, readout: Readout, event: Primary, with_latents: bool
+) -> Problem:
+    """The log likelihood of a readout, from `event` and latents of zero."""
     likelihood, groups = likelihood_of(simulator), groups_of(event)
-    size, count = len(names_of(groups)), simulator.latent_count(event)
+    size, count = len(names_of(groups)), simulator.latent_count(event) if with_latents else 0
     dtype = event.kinetic_energy.dtype
 
     def evaluate(point: tuple[Primary, Array]) -> Evaluated:
@@ -175,9 +245,19 @@ def _fit(simulator: OpticalSimulator, detector: Detector, readout: Readout, even
         there = sensitivity(simulator, likelihood, detector, event, latents, groups, readout=readout)
         pull = jnp.concatenate([jnp.zeros(size), latents]).astype(jnp.float64)
         prior = jnp.concatenate([jnp.zeros(size), jnp.ones(count)])
-        value = there.value - 0.5 * jnp.sum(pull**2)
-        value = jnp.where(jnp.isfinite(value), value, -jnp.inf)
+        value = _finite(there.value - 0.5 * jnp.sum(pull**2))
         return Evaluated(value, there.gradient - pull, there.information + jnp.diag(prior), there.pearson)
+
+    def slope(point: tuple[Primary, Array]) -> tuple[Array, Array, Array]:
+        event, latents = point
+
+        def posterior(change: Array) -> tuple[Array, Array]:
+            there = moved(event, groups, change[:size] * scales(event, groups)), latents + change[size:]
+            value, pearson = log_likelihood(simulator, likelihood, detector, *there, readout)
+            return value - 0.5 * jnp.sum(there[1].astype(jnp.float64) ** 2), pearson
+
+        (value, pearson), gradient = jax.value_and_grad(posterior, has_aux=True)(jnp.zeros(size + count, dtype))
+        return _finite(value), gradient.astype(jnp.float64), pearson
 
     def step(point: tuple[Primary, Array], change: Array) -> tuple[Primary, Array]:
         event, latents = point
@@ -191,5 +271,8 @@ def _fit(simulator: OpticalSimulator, detector: Detector, readout: Readout, even
     # 0.5 m, 0.3 rad, 30 %, 3 ns, and 1.5 standard deviations of a latent, in the parameters' natural units.
     steps = {"vertex": 50.0, "direction": 30.0, "kinetic_energy": 30.0, "time": 30.0}
     limits = [steps[name.split(".")[0]] for name in names_of(groups)] + [1.5] * count
-    start = (event, jnp.zeros(count, dtype))
-    return fit(evaluate, start, step, jnp.asarray(limits, dtype), iterations)
+    return Problem(evaluate, slope, step, jnp.asarray(limits, dtype), (event, jnp.zeros(count, dtype)))
+
+
+def _finite(value: Array) -> Array:
+    return jnp.where(jnp.isfinite(value), value, -jnp.inf)

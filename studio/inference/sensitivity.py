@@ -38,6 +38,34 @@ class Sensitivity(NamedTuple):
     pearson: Float[Array, ""]
 
 
+def log_likelihood(
+    simulator: AbstractSimulator,
+    likelihood: AbstractLikelihood,
+    detector: Any,
+    event: Primary,
+    latents: Float[Array, " latents"],
+    readout: Any,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Log likelihood of `readout` and Pearson's sum, as in `Sensitivity`; differentiable, in chunks of channels."""
+    emitted = simulator.emit(detector, event, latents)
+
+    def one(channels: Array, counted: Array) -> tuple[Array, Array]:
+        measured = likelihood.measured(detector, simulator.receive(detector, emitted, channels))
+        value, pearson = likelihood.judge(detector, readout, measured, channels)
+        return jnp.sum((value * counted).astype(jnp.float64)), jnp.sum((pearson * counted).astype(jnp.float64))
+
+    channels, counted = simulator.channel_chunks(likelihood.channel_count(detector))
+    if channels.shape[0] == 1:
+        return one(channels[0], counted[0])
+
+    @jax.checkpoint
+    def add(carry: tuple[Array, Array], chunk: tuple[Array, Array]) -> tuple[tuple[Array, Array], None]:
+        return jax.tree.map(jnp.add, carry, one(*chunk)), None
+
+    zero = jnp.zeros((), jnp.float64)
+    return jax.lax.scan(add, (zero, zero), (channels, counted))[0]
+
+
 def sensitivity(
     simulator: AbstractSimulator,
     likelihood: AbstractLikelihood,

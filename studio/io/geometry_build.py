@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
 import numpy as np
 
 from .._checks import InputError, choice_remedy
-from ..detector import Detector, OpticalElectronics, PhotosensorArray, SensorType, sensor_type
+from ..detector import (
+    Detector,
+    EfficiencyTable,
+    OpticalElectronics,
+    PhotosensorArray,
+    SensorType,
+    TimeResolution,
+    sensor_type,
+    sensor_type_names,
+    shipped_sensor_types,
+)
 from ..detector import layouts as placing
 from ..geometry import AbstractVolume, Box, Cylinder, Sphere
 from ..medium import Water
@@ -24,6 +35,7 @@ from .geometry_models import (
     LayoutModel,
     PositionsModel,
     SensorGroupModel,
+    SensorTypeModel,
     SphereModel,
     TableModel,
     ToleranceModel,
@@ -81,7 +93,8 @@ def build(document: Document, model: GeometryModel) -> Built:
         medium = Water(**given)
         single = not isinstance(model.sensors, list)
         paths: list[KeyPath] = [("sensors",) if single else ("sensors", i) for i in range(len(model.groups))]
-        groups = [_group(document, volume, entry, path) for entry, path in zip(model.groups, paths, strict=True)]
+        own = {name: _own_type(document, name, entry) for name, entry in model.sensor_types.items()}
+        groups = [_group(document, volume, entry, path, own) for entry, path in zip(model.groups, paths, strict=True)]
         _audit_edges(document, volume, groups)
         sensors = _array(document, groups)
         electronics = OpticalElectronics(**model.electronics.model_dump(exclude_none=True))
@@ -105,8 +118,10 @@ def _volume(model: VolumeModel) -> AbstractVolume:
 # ---- groups ----------------------------------------------------------------------------------------------------------
 
 
-def _group(document: Document, volume: AbstractVolume, entry: SensorGroupModel, path: KeyPath) -> Group:
-    types = tuple(_type(document, name, path) for name in entry.type_names)
+def _group(
+    document: Document, volume: AbstractVolume, entry: SensorGroupModel, path: KeyPath, own: Mapping[str, SensorType]
+) -> Group:
+    types = tuple(own.get(name) or _type(document, name, path, own) for name in entry.type_names)
     given = entry.efficiency
     efficiency = tuple(given) if isinstance(given, list) else (given,) * len(types)
     face = entry.radius or max(one.radius for one in types)
@@ -118,16 +133,43 @@ def _group(document: Document, volume: AbstractVolume, entry: SensorGroupModel, 
         if rows.types is not None:
             kind = _indices(document, rows.types, entry.type_names, path, rows.offsets, "sensor type")
     if radius is None:
-        own = np.array([one.radius for one in types])[kind]
-        radius = own if entry.radius is None else np.full(len(own), entry.radius)
+        usual = np.array([one.radius for one in types])[kind]
+        radius = usual if entry.radius is None else np.full(len(usual), entry.radius)
     return Group(types, efficiency, kind, radius, layout, off_wall, entry.tolerance, path, places)
 
 
-def _type(document: Document, name: str, path: KeyPath) -> SensorType:
+def _type(document: Document, name: str, path: KeyPath, own: Mapping[str, SensorType]) -> SensorType:
     try:
         return sensor_type(name)
     except InputError as error:
-        raise document.error((*path, "type"), error.problem, value=error.value, remedy=error.remedy) from None
+        remedy = choice_remedy(name, (*own, *sensor_type_names())) + "; or describe it under sensor_types"
+        raise document.error((*path, "type"), error.problem, value=name, remedy=remedy) from None
+
+
+def _own_type(document: Document, name: str, model: SensorTypeModel) -> SensorType:
+    """The sensor type that a file describes itself. **Raises** `InputError` at the line of what is wrong."""
+    here: KeyPath = ("sensor_types", name)
+    if name in {shipped.name for shipped in shipped_sensor_types()}:
+        raise document.error(here, "a sensor type of this name ships with the studio", remedy="choose another name")
+    table = None
+    if model.efficiency_table is not None:
+        rows, path = model.efficiency_table, (*here, "efficiency_table")
+        try:
+            table = EfficiencyTable(*(tuple(column.tolist()) for column in rows.numbers.T))
+        except InputError as error:
+            index = (error.key or "").rpartition(".")[2]
+            line = document.text_line(path, int(rows.offsets[int(index)])) if index.isdigit() else None
+            raise document.error(path, error.problem, value=error.value, line=line, remedy=error.remedy) from None
+    try:
+        return SensorType(
+            name=name,
+            efficiency_table=table,
+            time_resolution=TimeResolution(**model.time_resolution.model_dump()),
+            **model.model_dump(exclude={"efficiency_table", "time_resolution"}),
+        )
+    except InputError as error:
+        key = (error.key or "").rpartition(".")[2]
+        raise document.error((*here, key), error.problem, value=error.value, remedy=error.remedy) from None
 
 
 def _layout(

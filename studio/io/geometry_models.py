@@ -9,6 +9,7 @@ sensors: {kind: photosensor_array, type: multi_pmt_19, layout: {kind: grid, spac
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PlainValidator, PositiveInt, Tag, WithJsonSchema, model_validator
@@ -16,8 +17,19 @@ from pydantic_core import PydanticCustomError
 
 from .._checks import InputError
 from ..units import cm
-from .quantities import Length, NonNegativeLength, PositiveFraction, PositiveLength, PositiveTime, StrictModel
-from .row_table import RowTable, parse_chart_rows, parse_position_rows
+from .quantities import (
+    Length,
+    NonNegativeFraction,
+    NonNegativeLength,
+    NonNegativeRate,
+    NonNegativeSquaredTime,
+    NonNegativeTime,
+    PositiveFraction,
+    PositiveLength,
+    PositiveTime,
+    StrictModel,
+)
+from .row_table import RowTable, parse_chart_rows, parse_efficiency_rows, parse_position_rows
 
 # ---- volume and medium -----------------------------------------------------------------------------------------------
 
@@ -201,19 +213,69 @@ SensorsModel = Annotated[
 ]
 
 
+class TimeResolutionModel(StrictModel):
+    """σ of a recorded hit time against the charge Q: max(floor, offset + √(stochastic / Q))."""
+
+    floor: PositiveTime
+    offset: NonNegativeTime = 0.0
+    stochastic: NonNegativeSquaredTime = 0.0
+
+
+class SensorTypeModel(StrictModel):
+    """A sensor type of the file's own."""
+
+    radius: PositiveLength = Field(description="Of the sensitive face.")
+    efficiency_column: str | None = Field(default=None, description="A quantum efficiency that ships, by its name.")
+    efficiency_table: Annotated[
+        RowTable | None,
+        _parsed(parse_efficiency_rows),
+        _rows_schema("A line 'wavelength/nm efficiency', then one row a point, wavelengths rising."),
+    ] = None
+    efficiency_factor: PositiveFraction = Field(default=1.0, description="On the efficiency: collection, for example.")
+    charge_spread: NonNegativeFraction = Field(description="Relative σ of the charge of one photoelectron.")
+    time_resolution: TimeResolutionModel
+    dark_rate: NonNegativeRate
+    source: str = Field(description="Where the numbers come from.")
+
+    @model_validator(mode="after")
+    def _one_efficiency(self) -> SensorTypeModel:
+        if (self.efficiency_column is None) == (self.efficiency_table is None):
+            raise _invalid(
+                "give either 'efficiency_column' or 'efficiency_table'",
+                "write 'efficiency_table: |' and below it 'wavelength/nm efficiency' and one row a point",
+            )
+        return self
+
+
 class GeometryModel(StrictModel):
     """A geometry file."""
 
     name: str | None = Field(default=None, description="Defaults to the file's name.")
     volume: VolumeModel
     medium: WaterModel
+    sensor_types: dict[str, SensorTypeModel] = Field(
+        default_factory=dict, description="Sensor types of the file's own, by name."
+    )
     sensors: SensorsModel
     electronics: ElectronicsModel = ElectronicsModel()
+
+    @model_validator(mode="after")
+    def _names_are_words(self) -> GeometryModel:
+        for name in self.sensor_types:
+            if not is_type_name(name):
+                remedy = "use letters, digits and _, a letter first"
+                raise InputError("not a name for a sensor type", key=f"sensor_types.{name}", value=name, remedy=remedy)
+        return self
 
     @property
     def groups(self) -> list[SensorGroupModel]:
         """The sensor groups, also where the file has only one."""
         return self.sensors if isinstance(self.sensors, list) else [self.sensors]
+
+
+def is_type_name(name: str) -> bool:
+    """Whether a sensor type may be called so in a file."""
+    return re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) is not None
 
 
 def _invalid(problem: str, remedy: str) -> PydanticCustomError:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
 import numpy as np
 
 from .._checks import InputError
-from ..detector import Detector, PhotosensorArray, sensor_type
+from ..detector import Detector, PhotosensorArray, SensorType, shipped_sensor_types
 from ..detector.layouts import overhang, overlaps
 from ..geometry import AbstractVolume, Box, Cylinder, Sphere
 from ..medium import AbstractMedium, Water
+from ..units import kHz, parse_quantity
 from .atomic import replace_file
-from .geometry_models import ToleranceModel
+from .geometry_models import ToleranceModel, is_type_name
 from .row_table import exact, format_rows
 
 
@@ -33,6 +35,7 @@ def geometry_text(detector: Detector) -> str:
         f"volume: {_flow(_volume(detector.volume))}",
         f"medium: {_flow(_medium(detector.medium))}",
         f"electronics: {_flow({name: _time(getattr(electronics, name)) for name in ('gate', 'time_precision')})}",
+        *_own_types(detector.sensors),
         "sensors:",
         *("  " + line for line in _sensors(detector)),
     ]
@@ -63,12 +66,48 @@ def _medium(medium: AbstractMedium) -> dict[str, str]:
     raise _cannot("medium", medium, "use Water")
 
 
+def _own_types(sensors: PhotosensorArray) -> list[str]:
+    """The sensor types that do not ship with the studio, so that the file needs nothing else."""
+    shipped = {one.name: one for one in shipped_sensor_types()}
+    names = [one.name for one in sensors.types]
+    lines: list[str] = []
+    for one in sensors.types:
+        if names.count(one.name) > 1:
+            raise _cannot("sensors.types", one.name, "give every sensor type a name of its own")
+        if shipped.get(one.name) == one:
+            continue
+        if one.name in shipped:
+            raise _cannot(
+                "sensors.types", one.name, "choose another name: this one ships with the studio, with other numbers"
+            )
+        if not is_type_name(one.name):
+            raise _cannot("sensors.types", one.name, "name it with letters, digits and _, a letter first")
+        lines += [f"  {one.name}:", *("    " + line for line in _type_lines(one))]
+    return ["sensor_types:", *lines] if lines else []
+
+
+def _type_lines(one: SensorType) -> list[str]:
+    resolution = one.time_resolution
+    times = {"floor": _time(resolution.floor), "offset": _time(resolution.offset)}
+    lines = [
+        f"radius: {_length(one.radius)}",
+        f"efficiency_factor: {exact(one.efficiency_factor)}",
+        f"charge_spread: {exact(one.charge_spread)}",
+        f"time_resolution: {_flow(times | {'stochastic': f'{exact(resolution.stochastic)} ns2'})}",
+        f"dark_rate: {_rate(one.dark_rate)}",
+        f"source: {json.dumps(one.source, ensure_ascii=False)}",
+    ]
+    table = one.efficiency_table
+    if table is None:
+        return [*lines, f"efficiency_column: {one.efficiency_column}"]
+    columns = {"wavelength/nm": table.wavelength, "efficiency": table.efficiency}
+    rows = format_rows({name: [exact(value) for value in column] for name, column in columns.items()})
+    return [*lines, "efficiency_table: |", *("  " + row for row in rows)]
+
+
 def _sensors(detector: Detector) -> list[str]:
     sensors = detector.sensors
     names = [one.name for one in sensors.types]
-    for one in sensors.types:
-        if _catalogued(one.name) != one or names.count(one.name) > 1:
-            raise _cannot("sensors.types", one.name, "use types of the catalogue, each once")
     efficiency = [exact(value) for value in np.asarray(sensors.efficiency)]
     return [
         "kind: photosensor_array",
@@ -107,13 +146,6 @@ def _tolerance(detector: Detector) -> list[str]:
     return [f"tolerance: {_flow(written)}"] if written else []
 
 
-def _catalogued(name: str) -> Any:
-    try:
-        return sensor_type(name)
-    except InputError:
-        return None
-
-
 def _cannot(key: str, value: object, remedy: str) -> InputError:
     return InputError("a geometry file cannot describe this", key=key, value=value, remedy=remedy)
 
@@ -124,6 +156,12 @@ def _length(value: Any) -> str:
 
 def _time(value: Any) -> str:
     return f"{exact(float(value))} ns"
+
+
+def _rate(value: float) -> str:
+    """In kHz where that reads back as the same number."""
+    usual = f"{exact(value / kHz)} kHz"
+    return usual if parse_quantity(usual, "rate") == value else f"{exact(value)} GHz"
 
 
 def _flow(entries: dict[str, str]) -> str:

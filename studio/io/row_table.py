@@ -12,14 +12,15 @@ from .._checks import InputError
 _CHART_COLUMNS = ("patch", "u", "v", "w", "radius/mm", "type")
 _CHART_EXAMPLE = "begin with a line naming the columns, for example 'patch u v', then one row a sensor"
 _POSITION_EXAMPLE = "write one row a sensor: three numbers x y z"
+_EFFICIENCY_EXAMPLE = "begin with the line 'wavelength/nm efficiency', then one row a point, for example '400 0.3'"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RowTable:
     """Rows of a text block.
 
-    - `numbers (sensors, 2 or 3)`: positions, or chart coordinates.
-    - `offsets (sensors,)`: the row of the block, from 0, that each sensor stands in.
+    - `numbers (sensors, 2 or 3)`: positions, or chart coordinates; or points of a quantum efficiency.
+    - `offsets (sensors,)`: the row of the block, from 0, that each sensor or point stands in.
     - `patches`, `types (sensors,)`: names, or None without such a column; `radius (sensors,)` in mm or None.
     """
 
@@ -42,6 +43,20 @@ def parse_position_rows(text: object) -> RowTable:
         raise InputError("holds no sensor", remedy=_POSITION_EXAMPLE)
     numbers = _numbers([words for _, words in rows], [offset for offset, _ in rows], 3, _POSITION_EXAMPLE)
     return RowTable(numbers, _offsets(rows))
+
+
+def parse_efficiency_rows(text: object) -> RowTable:
+    """Rows "wavelength efficiency" under a line that names these columns. **Raises** `InputError` as above."""
+    rows = _rows(text, _EFFICIENCY_EXAMPLE)
+    if not rows:
+        raise InputError("holds no points", remedy=_EFFICIENCY_EXAMPLE)
+    (first, names), body = rows[0], rows[1:]
+    if names != ["wavelength/nm", "efficiency"]:
+        raise _row_error(first, "does not name the columns", " ".join(names), _EFFICIENCY_EXAMPLE)
+    if not body:
+        raise _row_error(first, "holds no points", None, "add one row a point below the column names")
+    numbers = _numbers([words for _, words in body], [offset for offset, _ in body], 2, _EFFICIENCY_EXAMPLE)
+    return RowTable(numbers, _offsets(body))
 
 
 def parse_chart_rows(text: object) -> RowTable:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..io.document import load_document
 from ..io.geometry import check_geometry, read_geometry
 from .experiment_file import read_experiment
+
+if TYPE_CHECKING:
+    from ..design import Audit
 
 
 def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -25,6 +28,14 @@ def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None)
     return {"kind": "geometry", **check_geometry(path)}
 
 
+def baseline_words(audited: Audit) -> str:
+    """That a baseline breaks its constraints and what comes of it, in one sentence; empty where it keeps them."""
+    if audited.feasible:
+        return ""
+    found = audited.violations()
+    return f"violates its constraints, so the optimisation starts from the nearest design that satisfies them: {found}"
+
+
 def _experiment(path: Path, before_physics: Callable[[], None]) -> dict[str, Any]:
     file = read_experiment(path)
     before_physics()
@@ -34,7 +45,7 @@ def _experiment(path: Path, before_physics: Callable[[], None]) -> dict[str, Any
     assembly = assemble(file)
     experiment = file.experiment
     space = DesignSpace.of(assembly.baseline, assembly.free)
-    rows = audit(assembly.baseline, assembly.constraints, space).as_dicts()
+    audited = audit(assembly.baseline, assembly.constraints, space)
     return {
         "file": str(path),
         "geometry": check_geometry(file.geometry),
@@ -44,5 +55,6 @@ def _experiment(path: Path, before_physics: Callable[[], None]) -> dict[str, Any
         "steps": experiment.optimiser.steps,
         "events_a_step": experiment.batch,
         "validation_events": experiment.validation.events,
-        "baseline_constraints": rows,
+        "baseline": baseline_words(audited) or "satisfies all constraints",
+        "baseline_constraints": audited.as_dicts(),
     }

@@ -10,7 +10,10 @@ import numpy as np
 
 from ..design.evaluation import Evaluation
 from ..event import Primary
+from ..units import MeV, m
 from .objective_shards import PopulationResult, ShardedObjective
+
+_LISTED = 3  # events described in a message
 
 
 class BoundEvaluation:
@@ -53,6 +56,31 @@ class BoundEvaluation:
     def whole(self, tree: Any) -> PopulationResult:
         """The objective over all events of the study."""
         return self.objective.value(tree, self.groups)
+
+    def blame(self, tree: Any) -> str:
+        """Which of the study's events make the objective not finite at a design, and what to do; empty where none does."""
+        found = self.objective.faulty_events(tree, self.groups)
+        events = sorted({index for indices in found.values() for index in indices})
+        if not events:
+            return ""
+        listed = "; ".join(f"event {index}, {self._described(index)}" for index in events[:_LISTED])
+        more = f"; and {len(events) - _LISTED} more" if len(events) > _LISTED else ""
+        return (
+            f"{len(events)} of the {self.count} events have no finite resolution or derivative: {listed}{more}. "
+            "Light that does not reach the sensors determines nothing: leave such events out (a higher kinetic_energy, "
+            "contained: true, a vertex away from the wall, another seed), or give uncertain nuisances a prior"
+        )
+
+    def _described(self, index: int) -> str:
+        """An event by its index through all groups: what it was, where, and how energetic."""
+        for group in self.groups:
+            if index < group.count:
+                vertex, direction = np.asarray(group.vertex)[index] / m, np.asarray(group.direction)[index]
+                energy = float(np.asarray(group.kinetic_energy)[index]) / MeV
+                place, way = (", ".join(f"{value:.4g}" for value in vector) for vector in (vertex, direction))
+                return f"{group.particle} of {energy:.5g} MeV at ({place}) m along ({way})"
+            index -= group.count
+        raise IndexError(index)
 
     def events_at(self, step: int) -> tuple[Primary, ...]:
         """The events of a step, one group a particle."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 from .._checks import InputError
 from ..io.atomic import replace_file
+from ..io.geometry import check_geometry
 from .experiment_file import parse_experiment
 
 EXAMPLE = """\
@@ -45,7 +48,7 @@ nuisance:
 # What a design must keep to; measured again after the fact.
 constraints:
   - {{kind: budget, at_most: baseline}}             # area of sensitive face
-  - {{kind: minimum_spacing, at_least: 0.6 m}}     # between sensor centres
+  - {{kind: minimum_spacing, at_least: {spacing}}}{gap}# between sensor centres; {closest}
 
 # How the design is moved.
 optimiser:
@@ -63,10 +66,39 @@ seed: 1
 """
 
 
-def write_example(path: Path, geometry: str) -> None:
-    """Writes the example to a new file. **Raises** `InputError` where it exists or cannot be written, or the geometry is bad."""
-    text = EXAMPLE.format(geometry=geometry)
-    parse_experiment(text, str(path))
+def write_example(path: Path, geometry: str, *, before_physics: Callable[[], None] = lambda: None) -> None:
+    """Writes the example to a new file; its smallest spacing is one that the geometry keeps.
+
+    `before_physics` is called before anything imports jax. **Raises** `InputError` where the file exists or cannot be written,
+    or the geometry is bad.
+    """
+    named = parse_experiment(_text(geometry, 1.0, None), str(path)).geometry
     if path.exists():
         raise InputError("exists already", file=path, remedy="name another file; nothing was overwritten")
+    before_physics()
+    report = check_geometry(named)
+    closest, diameter = report["spacing"]["smallest_m"], 2 * report["sensors"]["radius_mm"][1] / 1000
+    text = _text(geometry, diameter if closest is None else rounded_down(closest, diameter), closest)
     replace_file(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def rounded_down(spacing: float, diameter: float) -> float:
+    """A spacing rounded down to as few figures as keep faces of that diameter apart, four at most."""
+    for figures in range(1, 4):
+        value = _floor(spacing, figures)
+        if value >= diameter:
+            return value
+    return _floor(spacing, 4)
+
+
+def _floor(value: float, figures: int) -> float:
+    power = figures - 1 - math.floor(math.log10(value))
+    # Sums of floating-point numbers such as 0.6999999999999999 m mean 0.7 m.
+    return math.floor(value * 10**power * (1 + 1e-9)) / 10**power
+
+
+def _text(geometry: str, spacing: float, closest: float | None) -> str:
+    found = "there is one sensor" if closest is None else f"the two closest stand {closest:.4g} m apart"
+    quantity = f"{spacing:g} m"
+    gap = " " * max(1, 10 - len(quantity))
+    return EXAMPLE.format(geometry=geometry, spacing=quantity, gap=gap, closest=found)

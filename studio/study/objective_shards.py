@@ -174,6 +174,35 @@ class ShardedObjective:
         summaries = _real_rows(shards, self.runner.map(self._summaries, shards))
         return PopulationResult(*self._combined(summaries), {}, summaries)
 
+    def faulty_events(self, tree: Any, groups: Sequence[Primary]) -> dict[str, list[int]]:
+        """Which events have a summary (key "objective") or a derivative by a free leaf (key: its path) that is not finite.
+
+        Events count from 0 through all `groups`. Where an event of a shard has no finite summary, it is blamed for the
+        derivatives of the shard; elsewhere a shard with a derivative that is not finite is worked through one by one.
+        """
+        found: dict[str, list[int]] = {}
+        first = 0
+        for shard, (summaries, gradient) in self._gradients(self._shards(tree, groups)):
+            kept = int(np.count_nonzero(shard.weights))
+            broken = [first + row for row in range(kept) if not np.all(np.isfinite(summaries[row]))]
+            if broken:
+                found.setdefault("objective", []).extend(broken)
+            elif _not_finite(gradient):
+                pieces = [split_events(_taken(shard.events, np.array([row])), self.shard)[0] for row in range(kept)]
+                singles = [Shard(shard.leaves, events, weights) for events, weights in pieces]
+                for row, (_, (_, alone)) in enumerate(self._gradients(singles)):
+                    for name in _not_finite(alone):
+                        found.setdefault(name, []).append(first + row)
+            first += kept
+        return found
+
+    def _gradients(self, shards: Sequence[Shard]) -> list[tuple[Shard, tuple[np.ndarray, Leaves]]]:
+        """Each shard with its summaries and the gradient of their sum, or of the objective where that is a mean."""
+        if not self.one_pass:
+            ones = np.ones((self.shard, self.objective.size))
+            shards = [dataclasses.replace(shard, cotangents=ones) for shard in shards]
+        return list(zip(shards, self.runner.map(self._gradient, shards), strict=True))
+
     def _combined(self, summaries: np.ndarray) -> tuple[float, dict[str, float]]:
         rows = jnp.asarray(summaries)
         terms = {name: float(value) for name, value in self.objective.terms(rows).items()}
@@ -218,6 +247,10 @@ def is_mean_over_events(objective: AbstractObjective) -> bool:
     if isinstance(objective, WeightedSum):
         return all(is_mean_over_events(part) for part in objective.parts)
     return isinstance(objective, PopulationObjective) and isinstance(objective.reducer, Mean | MeanLog)
+
+
+def _not_finite(gradient: Leaves) -> list[str]:
+    return [path for path, array in gradient.items() if not np.all(np.isfinite(array))]
 
 
 def _real_rows(shards: Sequence[Shard], results: Sequence[np.ndarray]) -> Float[np.ndarray, "events size"]:

@@ -23,6 +23,7 @@ from ..execution import AbstractRunner, LocalRunner
 from ..io.geometry import load_detector, save_detector
 from ..tracking import AbstractTracker, NoTracker
 from .assembly import Assembly, assemble, draw, fits
+from .checking import baseline_words
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
 from .ledger import HISTORY, RESULT, VALIDATION, Ledger
@@ -186,10 +187,14 @@ class _Stages:
             evaluate=evaluate,
             value=evaluate.value,
             deterministic=evaluate.deterministic,
+            blame=self.evaluate.blame,  # a probe sees some events only; they count through all of them
         )
 
     def run(self, tracker: _Tracked) -> StudySolution:
         tracker.call("start", self.ledger.directory, _flat(self.file.document.data))
+        words = baseline_words(audit(self.assembly.baseline, self.assembly.constraints, self.optimisation.space))
+        if words:
+            self.observer.note(f"the baseline {words}")
         judged = self.assembly.experiment.validation.events > 0
         validation = self.validation() if judged else None
         check = self.gradient_check()

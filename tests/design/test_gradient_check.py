@@ -98,6 +98,46 @@ def test_single_precision_inside_is_recognised_as_rounding():
     assert not check(single, wrong_sign, tolerance=0.2).passed
 
 
+def odd(tree):
+    """Its second derivative vanishes at zero, along every direction."""
+    return jnp.sum(jnp.sin(tree["x"])) + 2.0
+
+
+def test_where_nothing_curves_central_differences_decide():
+    """h^3 proves nothing: a slope above the band passes by direct comparison only, and only where the gradient is right."""
+    start = {"x": np.zeros(3)}
+    (direction,) = check(odd, start=start, disturbance=0.0).directions
+    assert direction.slope == pytest.approx(3.0, abs=0.05)
+    assert direction.passed
+    assert not direction.resolved
+    assert "central differences meet the derivative" in direction.message
+    assert direction.relative_error < 1e-8  # extrapolated: h^4 / 120 at h of 1e-2
+    result = check(odd, lambda t: {"x": jnp.cos(t["x"]) * (1 + 1e-5)}, start=start, disturbance=0.0)
+    assert not result.passed
+
+
+@pytest.mark.parametrize("error", [*np.logspace(-4.0, -1.0, 13), *-np.logspace(-4.0, -1.0, 13)])
+def test_an_error_that_cancels_the_quadratic_part_at_some_step_is_caught(error):
+    """|e h - c h^2| falls with any slope near h = e / c, also with 2 or 4."""
+    start = {"x": np.array(0.5), "y": np.array(1.0)}
+
+    def curved(tree):
+        return jnp.exp(tree["x"]) + tree["y"] ** 2
+
+    result = check(curved, lambda t: {"x": jnp.exp(t["x"]) + error, "y": 2 * t["y"]}, start)
+    assert "x" in result.faulty_leaves
+    assert "y" not in result.faulty_leaves
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_slopes_are_two_in_every_direction_and_for_every_seed(seed):
+    """Also where cubic terms rule at the first steps, as they do in the objective of a real detector."""
+    result = check(lambda t: smooth(t) + jnp.sum(jnp.sin(30 * t["a"])) / 30, seed=seed)
+    assert result.passed, result.message
+    assert all(direction.resolved for direction in result.directions)
+    assert all(abs(slope - 2) <= 0.05 for slope in result.slopes.values())
+
+
 def test_a_staircase_is_refused():
     # A binned quantity moves while its derivative is zero everywhere.
     start = {"x": np.array(0.3), "y": np.array(1.0)}

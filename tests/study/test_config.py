@@ -10,9 +10,10 @@ import pytest
 from studio import InputError
 from studio.event import PARTICLES
 from studio.io.document import load_document
+from studio.study.checking import check_file
 from studio.study.config import PARTICLES as CONFIG_PARTICLES
 from studio.study.config import DirectionAround, experiment_schema
-from studio.study.example import write_example
+from studio.study.example import rounded_down, write_example
 from studio.study.experiment_file import parse_experiment, read_experiment, shipped_geometries, yaml_text
 
 LINES = """\
@@ -164,13 +165,31 @@ def test_an_experiment_written_again_says_the_same(tmp_path):
     assert again.document.data == read.document.data
 
 
-@pytest.mark.parametrize("geometry", ["iwcd", "super_kamiokande", "wcte"])
-def test_the_example_is_valid_and_commented(geometry, tmp_path):
+@pytest.mark.parametrize("geometry", sorted(shipped_geometries()))
+def test_the_example_is_valid_commented_and_feasible(geometry, tmp_path):
     write_example(tmp_path / "new.yaml", geometry)
     assert read_experiment(tmp_path / "new.yaml").experiment.geometry == geometry
+    report = check_file(tmp_path / "new.yaml")
+    assert report["baseline"] == "satisfies all constraints"
+    assert all(row["satisfied"] for row in report["baseline_constraints"])
     assert (tmp_path / "new.yaml").read_text().count("#") > 15
     with pytest.raises(InputError, match="exists already"):
         write_example(tmp_path / "new.yaml", geometry)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "diameter", "expected"),
+    [
+        (0.4384, 0.3487, 0.4),
+        (0.5095, 0.508, 0.509),
+        (0.7, 0.1, 0.7),
+        (0.7 - 1e-16, 0.1, 0.7),
+        (12.9, 1.0, 10.0),
+        (0.5, 0.6, 0.5),
+    ],
+)
+def test_a_spacing_is_rounded_down_but_not_below_the_faces(spacing, diameter, expected):
+    assert rounded_down(spacing, diameter) == expected
 
 
 def test_the_example_shows_every_section(tmp_path):

@@ -12,10 +12,14 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from studio import InputError, LocalRunner, StudioError, Study, load_detector
+from studio.study import read_experiment
 from studio.study import study as study_module
+from studio.study.assembly import assemble
 from studio.tracking import AbstractTracker
 from tests.stand_in import StandIn
 
@@ -226,6 +230,40 @@ def test_a_wrong_gradient_stops_the_study(experiment, tmp_path):
         study.run(tmp_path / "run")
     with pytest.raises(StudioError, match=r"by sensors\.uv"):  # and still does when resumed
         Study.in_directory(tmp_path / "run", physics=Wrong()).resume(tmp_path / "run")
+
+
+class BlindAt(StandIn):
+    """A family without a finite resolution, or without a finite derivative of it, for the event of one energy."""
+
+    energy: float = 0.0
+    derivative_only: bool = False
+
+    def resolution(self, detector, event):
+        sigma = super().resolution(detector, event)
+        blind = jnp.abs(event.kinetic_energy - self.energy) < 1e-9
+        hollow = 0.0 * jnp.sqrt(
+            jnp.where(blind, jnp.sum(jnp.zeros_like(detector.sensors.uv) * detector.sensors.uv), 1.0)
+        )
+        return sigma + hollow if self.derivative_only else jnp.where(blind, jnp.nan, sigma)
+
+
+@pytest.mark.parametrize("derivative_only", [False, True])
+@pytest.mark.parametrize("check", [True, False])
+def test_an_event_that_spoils_the_objective_is_named(check, derivative_only, experiment, tmp_path):
+    """Index, particle, energy, vertex, direction and what to do, whether the gradient check meets the event or the first step."""
+    number = 2 if check else 7  # the check sees the first shard of three events alone
+    (group,) = assemble(read_experiment(experiment), StandIn()).groups
+    energy, vertex = float(group.kinetic_energy[number]), np.asarray(group.vertex[number]) / 1000
+    study = Study.from_file(experiment, physics=BlindAt(energy=energy, derivative_only=derivative_only))
+    with pytest.raises(StudioError) as caught:
+        study.run(tmp_path / "run", check_gradient=check)
+    message = str(caught.value)
+    assert (
+        f"1 of the 12 events have no finite resolution or derivative: event {number}, mu- of {energy:.5g} MeV"
+        in message
+    )
+    assert f"at ({', '.join(f'{value:.4g}' for value in vertex)}) m along (1, 0, 0)" in message
+    assert "another seed" in message
 
 
 def test_constraints_that_cannot_be_met_are_reported(experiment, tmp_path):

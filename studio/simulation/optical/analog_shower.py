@@ -13,7 +13,7 @@ from ...detector import Detector
 from ...event import Primary, shower
 from .analog_emission import Angles, Emitter, Photons, Spectrum, around, between, cherenkov_spectrum, single
 
-_PIECES = 48  # of the axis, as the shower's law is asked for them
+_PIECES = 256  # of the axis, as the shower's law is asked for them
 _ROWS = 4097  # of the table of emission distance
 _PROFILES = 65  # angular profiles along the shower
 

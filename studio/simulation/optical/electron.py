@@ -16,23 +16,23 @@ LATENTS = 4
 """Light, longitudinal scale, and direction in two planes."""
 
 
-def shower_source(primary: Primary, pieces: int, latents: Float[Array, "4"], mean_direction: bool) -> BroadSource:
+def shower_source(primary: Primary, pieces: int, latents: Float[Array, "4"], mean: bool) -> BroadSource:
     """The shower of one electron or positron in `pieces` pieces, moved by standard normal `latents`.
 
-    `mean_direction` takes the angular profile as the mean over showers, whose directions scatter; without it, the
-    profile about the single shower's own direction.
+    `mean` takes the light as the mean over showers: the angular profile with the scatter of their directions, and a length
+    that is the mean of a log-normal one where the latents are zero; without it, it is that of the single shower.
     """
     energy = primary.kinetic_energy
     spread = shower.fluctuations(energy)
     light = shower.equivalent_length(energy) * jnp.maximum(1 + spread.light * latents[0], 0.05)
     tied = spread.correlation * latents[0] + jnp.sqrt(1 - spread.correlation**2) * latents[1]
-    stretch = jnp.exp(spread.scale * tied - 0.5 * spread.scale**2)
+    stretch = jnp.exp(spread.scale * tied - (0.0 if mean else 0.5) * spread.scale**2)
     direction = turned(primary.direction, spread.direction * latents[2:])
     nodes, shares = shower.emission_nodes(energy, pieces)
     nodes = nodes * stretch
     middles, lengths = 0.5 * (nodes[1:] + nodes[:-1]), jnp.diff(nodes)
     fractions = jnp.cumsum(shares) - 0.5 * shares
-    profile = shower.angular_profile if mean_direction else shower.angular_profile_about_shower
+    profile = shower.angular_profile if mean else shower.angular_profile_about_shower
     centres, sigmas = shower.angular_basis()
     zero = jnp.zeros_like(middles)
     return BroadSource(

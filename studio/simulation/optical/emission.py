@@ -62,8 +62,7 @@ def emission(
         return _point(optics, event)
     if event.particle in MUONS:
         return _muon(simulator, detector, optics, event, latents)
-    mean_direction = simulator.process and not simulator.resolved
-    return _electron(simulator, optics, event, latents, mean_direction)
+    return _electron(simulator, optics, event, latents, mean=simulator.process and not simulator.resolved)
 
 
 def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray) -> Emission:
@@ -76,7 +75,7 @@ def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Pri
     dtype = event.kinetic_energy.dtype
     if event.particle not in MUONS:
         latents = jnp.clip(jax.random.normal(key, (electron.LATENTS,), dtype), -4, 4)
-        return _electron(simulator, optics, event, latents, mean_direction=False)
+        return _electron(simulator, optics, event, latents, mean=False)
     range_key, kink_key, delta_key = jax.random.split(key, 3)
     straggling = jnp.clip(jax.random.normal(range_key, (), dtype), -4, 4)
     way = slow_down(event, detector.volume, detector.medium, simulator.segments, straggling)
@@ -122,15 +121,13 @@ def _muon_light(
     middles = cherenkov_yield(0.5 * (cone.beta[1:] + cone.beta[:-1]), optics.medium, optics.nodes) + 1e-6 * full
     ends = cherenkov_yield(cone.beta, optics.medium, optics.nodes) + 1e-6 * full
     at_middles, at_ends, plain = optics.colour(middles), optics.colour(ends), optics.colour(full)
-    colours = Colour(at_middles.log_light, at_ends.inverse_index)
+    colours = eqx.tree_at(lambda colour: colour.log_light, at_ends, at_middles.log_light)
     sources = [(cone, _by_type(colours)), (broad, _by_type(plain))]
     return Emission(sources, _by_type(optics.delay(full)))
 
 
-def _electron(
-    simulator: OpticalSimulator, optics: Optics, event: Primary, latents: Array, mean_direction: bool
-) -> Emission:
-    source = electron.shower_source(event, max(8, simulator.segments // 2), latents, mean_direction)
+def _electron(simulator: OpticalSimulator, optics: Optics, event: Primary, latents: Array, mean: bool) -> Emission:
+    source = electron.shower_source(event, max(8, simulator.segments // 2), latents, mean)
     full = cherenkov_yield(jnp.ones((), source.length.dtype), optics.medium, optics.nodes)
     return Emission([(source, _by_type(optics.colour(full)))], _by_type(optics.delay(full)))
 

@@ -124,8 +124,10 @@ def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
     offset = arrival - mean[:, None]
     distance = jnp.sum(share * joined.distance, axis=1)
     path = distance / SPEED_OF_LIGHT
-    variance = jnp.sum(share * offset**2, axis=1) + path**2 * delay(distance, moment=1)
-    third = jnp.sum(share * offset**3, axis=1) + path**3 * delay(distance, moment=2)
+    unsorted = jnp.sum(share * joined.unsorted, axis=1)
+    over_face = jnp.sum(share * joined.over_face, axis=1) * (delay(distance, moment=0) / SPEED_OF_LIGHT) ** 2
+    variance = jnp.sum(share * offset**2, axis=1) + path**2 * unsorted * delay(distance, moment=1) + over_face
+    third = jnp.sum(share * offset**3, axis=1) + path**3 * unsorted**1.5 * delay(distance, moment=2)
     spread = jnp.sqrt(variance + 1e-6)
     dark = jnp.asarray([entry.dark_rate for entry in detector.sensors.types], charge.dtype) * detector.electronics.gate
     return Arrivals(charge * efficiency + dark[sensors.kind], mean, spread, third / spread**3, sensors.kind)

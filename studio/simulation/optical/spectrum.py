@@ -22,6 +22,9 @@ from ...units import nm
 SHORTEST, LONGEST = 280.0, 700.0
 """nm: range in which sensors detect light."""
 
+REFERENCE = 400.0
+"""nm: where angular profiles of showers and δ rays are stated."""
+
 
 class Wavelengths(eqx.Module):
     """Midpoint quadrature over wavelength: `nodes (k,)` in nm, `width` of a bin in nm, `efficiency (types, k)`."""
@@ -86,12 +89,16 @@ class Colour(eqx.Module):
     """What a distance does to the detected Cherenkov spectrum of a source, per sensor type.
 
     **Fields**: `log_light`, a `DistanceTable` with leading axes `(types, *pieces)`: log of the detected photons per
-    emitting unit and full solid angle, transmission included; `inverse_index` with axes `(types, *pieces, 2)`: mean and
-    variance of 1/n over the detected spectrum.
+    emitting unit and full solid angle, transmission included; `inverse_index` with axes `(types, *pieces, 3)`: mean,
+    variance and third central moment of 1/n over the detected spectrum; `(types,)`: `reference`, 1/n at 400 nm, to which
+    angular profiles refer; `group_index` of the detected light, and `group_slope`, its change with 1/n.
     """
 
     log_light: DistanceTable
     inverse_index: DistanceTable
+    reference: Float[Array, " types"]
+    group_index: Float[Array, " types"]
+    group_slope: Float[Array, " types"]
 
 
 class Optics(eqx.Module):
@@ -120,9 +127,20 @@ class Optics(eqx.Module):
 
     def colour(self, spectrum: Float[Array, "*pieces k"]) -> Colour:
         """Tables for light of `spectrum` (photons per nm and unit)."""
-        total, mean, variance, _ = self._moments(spectrum, self.inverse_index)
-        index = jnp.stack([mean, jnp.maximum(variance, 1e-10)], axis=-2)
-        return Colour(DistanceTable.fit(self.longest, jnp.log(total)), DistanceTable.fit(self.longest, index))
+        total, mean, variance, third = self._moments(spectrum, self.inverse_index)
+        index = jnp.stack([mean, jnp.maximum(variance, 1e-10), third], axis=-2)
+        reference = 1 / self.medium.refractive_index(jnp.full(total.shape[:1], REFERENCE, self.nodes.dtype))
+        tables = DistanceTable.fit(self.longest, jnp.log(total)), DistanceTable.fit(self.longest, index)
+        return Colour(*tables, reference, *self._group())
+
+    def _group(self) -> tuple[Float[Array, " types"], Float[Array, " types"]]:
+        """Mean group index and its regression on 1/n over the detected Cherenkov spectrum near its source, per type."""
+        weights = self.transmitted[:, -1] * cherenkov_yield(jnp.ones((), self.nodes.dtype), self.medium, self.nodes)
+        weights = weights / jnp.sum(weights, axis=-1, keepdims=True)
+        mean = weights @ self.group_index
+        offset = self.inverse_index - (weights @ self.inverse_index)[:, None]
+        slope = jnp.sum(weights * offset * self.group_index, axis=-1) / jnp.sum(weights * offset**2, axis=-1)
+        return mean, slope
 
     def delay(self, spectrum: Float[Array, " k"]) -> DistanceTable:
         """Mean, variance and third central moment of the group index of detected light, axes `(types, 3)`."""
