@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .paths import replace as replace
     from .simulation import OpticalSimulator as OpticalSimulator
     from .study import Study as Study
+    from .study import natural_bound as natural_bound
+    from .study import wall_bound as wall_bound
     from .tracking import NoTracker as NoTracker
 
 __version__ = "0.1.0"
@@ -78,6 +80,8 @@ _HOMES = {
     "load_detector": "io.geometry",
     "save_detector": "io.geometry",
     "Study": "study",
+    "natural_bound": "study",
+    "wall_bound": "study",
 }
 
 __all__ = [*_HOMES, "units"]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -16,7 +16,8 @@ class StandIn(AbstractPhysics):
 
     scale: float = 1.0
 
-    def resolution(self, detector, event):
+    def information(self, detector, event):
+        """The three σ themselves: information enough for a stand-in."""
         positions, normals, radii = detector.placed
         offset = event.vertex - positions
         distance = jnp.sqrt(jnp.sum(offset**2, axis=-1) + 100.0**2)
@@ -28,6 +29,9 @@ class StandIn(AbstractPhysics):
         forward = jax.nn.softplus(-4 * along @ event.direction) / 4
         direction = 0.1 / jnp.sqrt(jnp.sum(weight * forward))
         return self.scale * jnp.stack([vertex, direction, 1 / jnp.sqrt(jnp.sum(weight))])
+
+    def resolutions(self, information, event):
+        return information
 
     def sample(self, detector, event, key):
         sigma = self.resolution(detector, event)

@@ -18,11 +18,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 
 from studio.cli import commands, run
-from studio.detector import SensorType, sensor_types
 from studio.study import assembly
 from tests.stand_in import StandIn
 
@@ -172,18 +170,6 @@ def test_the_examples_that_are_printed_are_those_of_the_commands(folder, capsys)
     assert run(["check", "small_tank.yaml"]) == 0
     shown = next(block.text for block in blocks(TUTORIAL) if block.language == "text")
     assert shown in capsys.readouterr().out
-
-
-def test_the_entry_for_the_catalogue_is_a_sensor_type():
-    (difference,) = [
-        block.text for block in blocks(Path("docs/how_to/add_a_sensor_type.md")) if block.language == "diff"
-    ]
-    added = "\n".join(line[1:] for line in difference.splitlines() if line.startswith("+"))
-    (entry,) = eval(f"({added})", vars(sensor_types))
-    assert isinstance(entry, SensorType)
-    assert entry.detection_efficiency(np.array([400.0])) == pytest.approx(0.95 * 0.313)  # the table at 400 nm
-    context = "\n".join(line[1:] for line in difference.splitlines() if not line.startswith("+"))
-    assert context in (ROOT / "studio" / "detector" / "sensor_types.py").read_text()
 
 
 # ---- what is not run ---------------------------------------------------------------------------------------------------

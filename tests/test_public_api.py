@@ -33,6 +33,7 @@ NAMES = {
     "get",
     "leaf_paths",
     "load_detector",
+    "natural_bound",
     "optimise",
     "reconstruct",
     "register_sensor_type",
@@ -41,6 +42,7 @@ NAMES = {
     "sensor_type",
     "sensor_type_names",
     "units",
+    "wall_bound",
 }
 
 

@@ -102,3 +102,20 @@ def advance(problem: Problem, progress: Progress, fresh: Sequence[bool]) -> Prog
         return Progress(point, evaluated, jnp.clip(damping, 1e-4, 1e4), jnp.minimum(growth, 64.0)), None
 
     return jax.lax.scan(iterate, progress, jnp.asarray(np.asarray(fresh, bool)))[0]
+
+
+def advance_until(problem: Problem, progress: Progress, fresh: Sequence[bool], close: float, rounds: int) -> Progress:
+    """As `advance`, round after round, until less than `close` is left to gain or a round has brought less than that; at
+    most `rounds` of them. Not for reverse differentiation."""
+
+    def going(state: tuple[Array, Array, Progress]) -> Array:
+        made, gained, now = state
+        return (made < 1) | (made < rounds) & (now.left > close) & (gained > close)
+
+    def more(state: tuple[Array, Array, Progress]) -> tuple[Array, Array, Progress]:
+        made, _, before = state
+        now = advance(problem, before, fresh)
+        return made + 1, now.evaluated.value - before.evaluated.value, now
+
+    first = jnp.zeros((), int), jnp.asarray(jnp.inf, jnp.float64), progress
+    return jax.lax.while_loop(going, more, first)[2]

@@ -19,7 +19,7 @@ from ..detector import Detector
 from ..event import Primary, Readout
 from ..simulation import OpticalSimulator
 from .fisher import require_x64
-from .fit import Evaluated, Problem, Progress, advance, begin
+from .fit import Evaluated, Problem, Progress, advance, advance_until, begin
 from .likelihood import likelihood_of
 from .parameters import groups_of, moved, names_of, scales
 from .seeds import inside_points, seeds
@@ -29,10 +29,12 @@ from .sensitivity import log_likelihood, sensitivity
 # deviation long in the space of all parameters and latents, some 25, which is 0.2 of each one's own.
 _CLOSE = 0.5
 
-# Iterations with few segments before the fit proper, and iterations between two looks at which events have converged: at
-# the fresh ones the information, which costs most, is computed anew. Events that one compiled call takes.
-_ROUGH = (True, False, False, True, False, False)
+# Iterations between two looks at whether an event has converged, with few segments before the fit proper and in it: at the
+# fresh ones the information, which costs most, is computed anew. A round that gains less than _STALLED is the last one.
+# Events that one compiled call takes.
+_ROUGH, _ROUGH_ROUNDS = (True, False, False), 6
 _ROUND = (True, True, False, False, False, False)
+_STALLED = 0.02
 _GROUP = 8
 
 # Pearson's χ² per degree of freedom beyond which a fit is taken to have ended in a wrong maximum.
@@ -190,7 +192,7 @@ def _begun(
         shift = jnp.argsort(-jnp.max(values, axis=1))[jnp.minimum(rank, values.shape[0] - 1)]
         chosen = shift * energies.shape[0] + jnp.argmax(values[shift])
         problem = _problem(coarse, detector, readout, tried[chosen], with_latents=False)
-        event, _ = advance(problem, begin(problem), _ROUGH).point
+        event, _ = advance_until(problem, begin(problem), _ROUGH, _CLOSE, _ROUGH_ROUNDS).point
         return begin(_problem(fitter.simulator, detector, readout, event, with_latents=True))
 
     return jax.lax.map(one, readouts, batch_size=batch if batch > 1 else None)
@@ -198,13 +200,13 @@ def _begun(
 
 @eqx.filter_jit
 def _advanced(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readout], batch: int):
-    """Fits after one more round, and which of them have not converged yet."""
+    """Fits after one more round, and which of them have not converged and still gain."""
 
     def one(pair: tuple[Progress, Readout]) -> tuple[Progress, Array]:
         progress, readout = pair
         problem = _problem(fitter.simulator, detector, readout, progress.point[0], with_latents=True)
-        progress = advance(problem, progress, _ROUND)
-        return progress, progress.left > _CLOSE
+        after = advance(problem, progress, _ROUND)
+        return after, (after.left > _CLOSE) & (after.evaluated.value - progress.evaluated.value > _STALLED)
 
     return jax.lax.map(one, stacked, batch_size=batch if batch > 1 else None)
 

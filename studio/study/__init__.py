@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bounds import natural_bound as natural_bound
+    from .bounds import wall_bound as wall_bound
     from .config import Experiment as Experiment
     from .config import experiment_schema as experiment_schema
     from .experiment_file import read_experiment as read_experiment
@@ -23,7 +25,9 @@ _HOMES = {
     "Study": "study",
     "StudySolution": "study",
     "experiment_schema": "config",
+    "natural_bound": "bounds",
     "read_experiment": "experiment_file",
+    "wall_bound": "bounds",
 }
 
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]

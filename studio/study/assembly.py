@@ -12,20 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import paths
-from .._checks import InputError, StudioError, choice_remedy
+from .._checks import StudioError, choice_remedy
 from ..design.constraints import AtMost, MinimumSpacing
 from ..design.objectives import AbstractObjective, MeanLog, PopulationObjective, WeightedSum
-from ..design.transforms import AbstractBound, Columnwise, Disc, Interval, Positive, Rowwise, Unbounded, UnitVector
-from ..design.transforms import Angle as AnyAngle
+from ..design.transforms import AbstractBound, Interval
 from ..detector import Detector
 from ..event import Gun, Primary, half_extents
 from ..event.gun import contained_length
-from ..geometry import Box, Cylinder, Sphere
 from ..io.geometry import load_detector
 from ..units import m
+from .bounds import natural_bound
 from .config import WANTED, Budget, DirectionAround, Experiment
 from .experiment_file import ExperimentFile
-from .physics import QUANTITIES, AbstractPhysics
+from .physics import QUANTITIES, AbstractPhysics, CustomResolutions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +46,18 @@ class Assembly:
     constraints: tuple[Any, ...]
 
 
-def assemble(file: ExperimentFile, physics: AbstractPhysics | None = None, *, seed: int | None = None) -> Assembly:
-    """Builds an experiment. `physics` stands in for the detector family's own where it is given.
+def assemble(
+    file: ExperimentFile,
+    physics: AbstractPhysics | None = None,
+    *,
+    objective: CustomResolutions | None = None,
+    seed: int | None = None,
+) -> Assembly:
+    """Builds an experiment. `physics` stands in for the detector family's own where it is given; `objective` defines the terms
+    of kind `custom`.
 
     **Raises** `InputError` naming the line of the experiment for a path that does not exist, a start outside its bound, a
-    spacing that does not fit, events that cannot be drawn.
+    spacing that does not fit, events that cannot be drawn, a custom objective that is not given or not named.
     """
     experiment = file.experiment
     baseline = load_detector(file.geometry)
@@ -59,13 +65,14 @@ def assemble(file: ExperimentFile, physics: AbstractPhysics | None = None, *, se
     free = {path: _bound(file, baseline, path) for path in experiment.free_paths}
     physics = physics or physics_of(file, baseline)
     groups = draw(file, baseline, jax.random.fold_in(jax.random.key(chosen), 0), experiment.events.count)
+    _check_custom(file, physics, objective, baseline, groups)
     return Assembly(
         experiment,
         baseline,
         physics,
         groups,
         free,
-        _objective(experiment, baseline, physics),
+        _objective(experiment, baseline, physics, objective),
         tuple(_constraint(term, baseline) for term in experiment.constraints),
     )
 
@@ -154,67 +161,76 @@ def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound
     return Interval(low, high)
 
 
-def natural_bound(detector: Detector, path: str) -> AbstractBound:
-    """What a leaf may become where nothing is said: sensors stay on their patch with their whole face, sizes stay positive."""
-    if path == "sensors.uv":
-        return wall_bound(detector)
-    if path.startswith(("volume.", "medium.")) or path in ("sensors.radius", "sensors.efficiency"):
-        return Positive()
-    return Unbounded()
-
-
-def wall_bound(detector: Detector) -> AbstractBound:
-    """Surface coordinates that keep every face within the edges of its patch.
-
-    A sensor that stands nearer to an edge in the geometry, as on polygonal walls taken for a cylinder, may stay as near.
-    """
-    volume, uv = detector.volume, np.asarray(detector.sensors.uv)
-    patch = np.asarray(detector.sensors.patch)
-    radius = float(np.max(np.asarray(detector.sensors.radius)))
-    if isinstance(volume, Sphere):
-        return UnitVector()
-    if isinstance(volume, Cylinder):
-        barrel, caps = uv[patch == 0], uv[patch != 0]
-        height = _limit(1 - radius / (float(volume.height) / 2), np.abs(barrel[:, 1]))
-        disc = _limit(1 - radius / float(volume.radius), np.linalg.norm(caps, axis=-1))
-        return Rowwise((Columnwise(AnyAngle(), Interval(-height, height)), Disc(disc)), np.where(patch == 0, 0, 1))
-    if isinstance(volume, Box):
-        smallest = float(np.min(np.asarray(half_extents(volume))))
-        edge = _limit(1 - radius / smallest, np.abs(uv).ravel())
-        return Interval(-edge, edge)
-    raise InputError(f"no bounds for a {type(volume).__name__}", key="free.sensors.uv", remedy="free other leaves")
-
-
-def _limit(natural: float, present: np.ndarray) -> float:
-    # A whisker more than the outermost sensor of the geometry, so that the start itself is inside.
-    return max(natural, float(np.max(present, initial=0.0)) * (1 + 1e-6))
-
-
 # ---- objective and constraints -----------------------------------------------------------------------------------------
 
 
 class _Resolution(eqx.Module):
-    """σ of one event; events that fill the volume move with it when its size is free."""
+    """σ of one event, `QUANTITIES` and behind them the custom ones by `names`; events that fill the volume move with it when
+    its size is free."""
 
     physics: AbstractPhysics
     extents: np.ndarray | None
+    custom: CustomResolutions | None
+    names: tuple[str, ...]
 
     def __call__(self, detector: Detector, event: Primary) -> jax.Array:
         if self.extents is not None:
             stretch = half_extents(detector.volume) / self.extents
             event = eqx.tree_at(lambda primary: primary.vertex, event, event.vertex * stretch)
-        return self.physics.resolution(detector, event)
+        information = self.physics.information(detector, event)
+        sigma = self.physics.resolutions(information, event)
+        if self.custom is None:
+            return sigma
+        values = self.custom(information, event)
+        return jnp.concatenate([sigma, jnp.stack([jnp.asarray(values[name], sigma.dtype) for name in self.names])])
 
 
-def _objective(experiment: Experiment, baseline: Detector, physics: AbstractPhysics) -> AbstractObjective:
+def _check_custom(
+    file: ExperimentFile,
+    physics: AbstractPhysics,
+    custom: CustomResolutions | None,
+    detector: Detector,
+    groups: tuple[Primary, ...],
+) -> None:
+    """The terms of kind `custom` against what the given function returns for an event of each particle, traced alone."""
+    keys = file.experiment.custom_objectives
+    if custom is None:
+        for name, key in keys.items():
+            problem = "an objective of this name can only come from Python"
+            remedy = "run the study from there, with Study.from_file(..., objective=function)"
+            raise file.document.error(key, problem, value=name, remedy=remedy)
+        return
+    if not keys:
+        problem = "an objective was given, but no term uses it"
+        raise file.document.error("objective", problem, remedy="add a term {kind: custom, name: ...}")
+    for group in groups:
+        values = jax.eval_shape(lambda d, e: dict(custom(physics.information(d, e), e)), detector, group[0])
+        for name, key in keys.items():
+            if name not in values:
+                remedy = choice_remedy(name, values)
+                raise file.document.error(key, "the objective returns no such resolution", value=name, remedy=remedy)
+            if values[name].shape != () or not jnp.issubdtype(values[name].dtype, jnp.floating):
+                problem = f"the objective returns {values[name].dtype} of shape {values[name].shape} where one real number belongs"
+                raise file.document.error(key, problem, value=name, remedy="return a scalar, for example with jnp.sqrt")
+
+
+def _objective(
+    experiment: Experiment, baseline: Detector, physics: AbstractPhysics, custom: CustomResolutions | None
+) -> AbstractObjective:
     fills = experiment.events.vertex == "uniform" and any(path.startswith("volume.") for path in experiment.free_paths)
-    summary = _Resolution(physics, np.asarray(half_extents(baseline.volume)) if fills else None)
+    names = tuple(experiment.custom_objectives)
+    summary = _Resolution(physics, np.asarray(half_extents(baseline.volume)) if fills else None, custom, names)
+    columns = (*QUANTITIES, *names)
     terms = [
         PopulationObjective(
             summary,
-            name=term.kind,
-            size=len(QUANTITIES),
-            columns=(QUANTITIES.index(WANTED[term.kind]),),
+            name=term.label,
+            size=len(columns),
+            columns=(
+                len(QUANTITIES) + names.index(term.name)
+                if term.kind == "custom"
+                else QUANTITIES.index(WANTED[term.kind]),
+            ),
             reducer=MeanLog(),
         )
         for term in experiment.objective

@@ -70,6 +70,27 @@ class ResolutionObjective(StrictModel):
     kind: Literal["vertex_resolution", "direction_resolution", "energy_resolution"]
     weight: Annotated[float, Field(gt=0)] = 1.0
 
+    @property
+    def label(self) -> str:
+        """How the term is called in reports."""
+        return self.kind
+
+
+class CustomObjective(StrictModel):
+    """A term that Python defines: the resolution of that `name` in what `Study(..., objective=...)` returns."""
+
+    kind: Literal["custom"]
+    name: Annotated[str, Field(min_length=1)]
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+    @property
+    def label(self) -> str:
+        """How the term is called in reports."""
+        return self.name
+
+
+Objective = Annotated[ResolutionObjective | CustomObjective, Field(discriminator="kind")]
+
 
 class Nuisance(StrictModel):
     """A calibration constant that is not known exactly: `{prior: 5 %}` is its relative uncertainty."""
@@ -143,7 +164,7 @@ class Experiment(StrictModel):
     geometry: str
     events: Events
     free: Annotated[dict[str, Bound], Field(min_length=1)]
-    objective: Annotated[list[ResolutionObjective], Field(min_length=1)]
+    objective: Annotated[list[Objective], Field(min_length=1)]
     nuisance: list[str] | dict[str, Nuisance] = Field(default_factory=list)
     constraints: list[Constraint] = Field(default_factory=list)
     optimiser: Optimiser = Field(default_factory=Optimiser)
@@ -153,10 +174,11 @@ class Experiment(StrictModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         kinds = [term.kind for term in self.objective]
-        for index, kind in enumerate(kinds):
-            if kind in kinds[:index]:
+        labels = [term.label for term in self.objective]
+        for index, label in enumerate(labels):
+            if label in labels[:index]:
                 remedy = "keep one of them and give it the sum of the weights"
-                raise InputError("stands twice", key=f"objective.{index}", value=kind, remedy=remedy)
+                raise InputError("stands twice", key=f"objective.{index}", value=label, remedy=remedy)
         batch, count, key = self.batch, self.events.count, "optimiser.batch"
         if batch > count:
             raise InputError(
@@ -180,8 +202,14 @@ class Experiment(StrictModel):
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The quantities whose resolution counts, in the order of the objective terms."""
-        return tuple(WANTED[term.kind] for term in self.objective)
+        """The quantities whose resolution counts, in the order of the objective terms that ship."""
+        return tuple(WANTED[term.kind] for term in self.objective if term.kind != "custom")
+
+    @property
+    def custom_objectives(self) -> dict[str, str]:
+        """The names of the objective terms that Python defines, with the keys where they stand."""
+        terms = enumerate(self.objective)
+        return {term.name: f"objective.{index}.name" for index, term in terms if term.kind == "custom"}
 
     @property
     def nuisances(self) -> dict[str, float | None]:

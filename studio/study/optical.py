@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..detector import Detector
 from ..event import Primary, Readout
-from ..inference import Status, fisher_information, reconstruct
+from ..inference import Information, Status, fisher_information, reconstruct
 from ..simulation import OpticalSimulator
 from .physics import AbstractPhysics, Estimates
 
@@ -32,14 +32,19 @@ class OpticalPhysics(AbstractPhysics):
         self.nuisance = tuple((nuisance or {}).items())
         self.simulator = OpticalSimulator() if simulator is None else simulator
 
-    def resolution(self, detector: Detector, event: Primary) -> Float[Array, "3"]:
+    def information(self, detector: Detector, event: Primary) -> Information:
+        """Fisher information of vertex, direction and energy; a point source has no direction."""
+        wanted = (
+            ("vertex", "direction", "kinetic_energy") if event.particle != "point" else ("vertex", "kinetic_energy")
+        )
+        return fisher_information(self.simulator, detector, event, wanted, dict(self.nuisance))
+
+    def resolutions(self, information: Information, event: Primary) -> Float[Array, "3"]:
         """√ of the trace of the vertex block (mm) and of the direction block (rad), and σ of the energy over the energy.
 
-        A point source has no direction; it counts as known to one radian.
+        The direction of a point source counts as known to one radian.
         """
         with_direction = event.particle != "point"
-        wanted = ("vertex", "direction", "kinetic_energy") if with_direction else ("vertex", "kinetic_energy")
-        information = fisher_information(self.simulator, detector, event, wanted, dict(self.nuisance))
         variances = jnp.diag(information.covariance())
         direction = jnp.sqrt(jnp.sum(variances[3:5])) if with_direction else jnp.ones_like(variances[0])
         energy = jnp.sqrt(variances[-1]) / event.kinetic_energy

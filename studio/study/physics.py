@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -11,6 +12,10 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 QUANTITIES = ("vertex", "direction", "kinetic_energy")
 """What a resolution is given for, in this order: mm, rad, relative to the kinetic energy."""
+
+
+CustomResolutions = Callable[[Any, Any], Mapping[str, Any]]
+"""An objective of one's own: `(information, event) -> {name: resolution}`, scalars that jax can differentiate."""
 
 
 class Estimates(eqx.Module):
@@ -35,8 +40,16 @@ class AbstractPhysics(eqx.Module):
     """A simulator with its inference, as studies use them. Picklable: workers get a copy."""
 
     @abc.abstractmethod
+    def information(self, detector: Any, event: Any) -> Any:
+        """What the record of one event says about its parameters, nuisances and process noise included; differentiable."""
+
+    @abc.abstractmethod
+    def resolutions(self, information: Any, event: Any) -> Float[Array, "3"]:
+        """σ of the quantities of one event by the Cramér–Rao bound of its information."""
+
     def resolution(self, detector: Any, event: Any) -> Float[Array, "3"]:
-        """σ of the quantities of one event by the Cramér–Rao bound, nuisances and process noise included; differentiable."""
+        """σ of the quantities of one event in a detector."""
+        return self.resolutions(self.information(detector, event), event)
 
     @abc.abstractmethod
     def sample(self, detector: Any, event: Any, key: PRNGKeyArray) -> Any:

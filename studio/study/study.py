@@ -29,7 +29,7 @@ from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experime
 from .ledger import HISTORY, RESULT, VALIDATION, Ledger
 from .objective_shards import ShardedObjective
 from .observer import AbstractObserver, Silent
-from .physics import AbstractPhysics
+from .physics import AbstractPhysics, CustomResolutions
 from .report import plain, write_figures, write_history_table
 from .validation import Validation, ValidationShard, report, validation_key
 
@@ -59,12 +59,20 @@ class Study:
     """An experiment that can be run in a directory, and taken up again there.
 
     `Study.from_file(path)` reads an experiment file, `Study.in_directory(directory)` one that was begun before. `physics`
-    stands in for the detector family's own simulation and inference where it is given.
+    stands in for the detector family's own simulation and inference where it is given. `objective`, a function
+    `(information, event) -> {name: resolution}`, defines the terms `{kind: custom, name: ...}` of the experiment; it must be
+    given again where a study is taken up.
     """
 
-    def __init__(self, file: ExperimentFile, physics: AbstractPhysics | None = None):
+    def __init__(
+        self,
+        file: ExperimentFile,
+        physics: AbstractPhysics | None = None,
+        objective: CustomResolutions | None = None,
+    ):
         self.file = file
         self.physics = physics
+        self.objective = objective
 
     @classmethod
     def from_file(
@@ -73,17 +81,24 @@ class Study:
         *,
         changes: Mapping[str, Any] | None = None,
         physics: AbstractPhysics | None = None,
+        objective: CustomResolutions | None = None,
     ) -> Study:
         """The study an experiment file describes, with other values at the dotted keys of `changes`.
 
         **Raises** `InputError` naming file, line, key, value and remedy.
         """
-        return cls(read_experiment(path).with_values(changes or {}), physics)
+        return cls(read_experiment(path).with_values(changes or {}), physics, objective)
 
     @classmethod
-    def in_directory(cls, directory: str | os.PathLike[str], *, physics: AbstractPhysics | None = None) -> Study:
+    def in_directory(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        physics: AbstractPhysics | None = None,
+        objective: CustomResolutions | None = None,
+    ) -> Study:
         """The study that was begun in a directory. **Raises** `InputError` where there is none."""
-        return cls(read_begun(directory), physics)
+        return cls(read_begun(directory), physics, objective)
 
     def run(
         self,
@@ -99,10 +114,12 @@ class Study:
         **Raises** `InputError` where the directory holds a study already or cannot be written, `StudioError` where the gradient
         check fails or the work does.
         """
-        baseline = assemble(self.file, self.physics).baseline  # errors are reported against the user's own file
+        # Errors are reported against the user's own file.
+        baseline = assemble(self.file, self.physics, objective=self.objective).baseline
         with Ledger(Path(directory)) as ledger:
             self._begin(ledger, baseline, check_gradient)
-            return Study.in_directory(directory, physics=self.physics)._continue(ledger, runner, tracker, observer)
+            begun = Study.in_directory(directory, physics=self.physics, objective=self.objective)
+            return begun._continue(ledger, runner, tracker, observer)
 
     def resume(
         self,
@@ -148,7 +165,8 @@ class Study:
         own = runner is None
         working = LocalRunner() if runner is None else runner
         try:
-            stages = _Stages(self.file, assemble(self.file, self.physics), ledger, working, watching)
+            assembly = assemble(self.file, self.physics, objective=self.objective)
+            stages = _Stages(self.file, assembly, ledger, working, watching)
             return stages.run(_Tracked(tracker or NoTracker(), watching))
         finally:
             if own:

@@ -26,7 +26,7 @@ sensor_types:
       400  0.30
       500  0.2
     efficiency_factor: 95 %
-    charge_spread: 35 %
+    charge_spread: 0.35
     time_resolution: {floor: 0.4 ns, stochastic: 1.69 ns2}
     dark_rate: 2 kHz
     source: invented
@@ -110,8 +110,8 @@ MALFORMED = {
     "negative": ("dark_rate: 2 kHz", "dark_rate: -2 kHz", 15, f"{TYPE}.dark_rate", ("'-2 kHz'", "zero or positive")),
     "wrong dimension": ("1.69 ns2", "1.3 ns", 14, f"{TYPE}.time_resolution.stochastic", ("'1.3 ns'", "ns2")),
     "no resolution": ("floor: 0.4 ns", "floor: 0 ns", 14, f"{TYPE}.time_resolution.floor", ("'0 ns'", "positive")),
-    "misspelt key": ("charge_spread: 35", "charge_spred: 35", 13, f"{TYPE}.charge_spred", ("Did you mean 'charge_spread'",)),
-    "no source": ("source: invented\n  small", "x: 1\n  small", 16, f"{TYPE}.x", ("unknown key",)),
+    "misspelt key": ("charge_spread: 0.35", "charge_spred: 0.35", 13, f"{TYPE}.charge_spred", ("Did you mean 'charge_spread'",)),
+    "no source": ("source: invented\n  small", "x: 1\n  small", 4, f"{TYPE}.source", ("is missing", "line 16", "unknown key")),
     "both efficiencies": ("efficiency_factor: 95 %", "efficiency_column: r14374_3_inch", 4, TYPE, ("either",)),
     "unknown column": ("column: r14374_3_inch", "column: r14374", 19, "sensor_types.small.efficiency_column", ("'r14374'", "r14374_3")),
     "no header": ("      wavelength/nm  efficiency   # of the data sheet\n", "", 7, TABLE, ("300 0.05", "does not name the columns", "wavelength/nm")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -219,8 +220,8 @@ def test_tracking_never_stops_a_study(experiment, tmp_path):
 class Wrong(StandIn):
     """A family whose gradient is wrong by the sensors' positions."""
 
-    def resolution(self, detector, event):
-        true = super().resolution(detector, event)
+    def information(self, detector, event):
+        true = super().information(detector, event)
         return jax.lax.stop_gradient(true) * 1.0 + 0.5 * (true - jax.lax.stop_gradient(true))
 
 
@@ -238,8 +239,8 @@ class BlindAt(StandIn):
     energy: float = 0.0
     derivative_only: bool = False
 
-    def resolution(self, detector, event):
-        sigma = super().resolution(detector, event)
+    def information(self, detector, event):
+        sigma = super().information(detector, event)
         blind = jnp.abs(event.kinetic_energy - self.energy) < 1e-9
         hollow = 0.0 * jnp.sqrt(
             jnp.where(blind, jnp.sum(jnp.zeros_like(detector.sensors.uv) * detector.sensors.uv), 1.0)
@@ -264,6 +265,58 @@ def test_an_event_that_spoils_the_objective_is_named(check, derivative_only, exp
     )
     assert f"at ({', '.join(f'{value:.4g}' for value in vertex)}) m along (1, 0, 0)" in message
     assert "another seed" in message
+
+
+CUSTOM = [{"kind": "custom", "name": "twice the energy"}, {"kind": "direction_resolution"}]
+
+
+def of_my_own(information, event):
+    """The stand-in's information are the three σ."""
+    return {"twice the energy": 2 * information[2], "unused": information[0] / event.kinetic_energy}
+
+
+def test_an_objective_of_ones_own_stands_beside_those_that_ship(experiment, reference, tmp_path):
+    """Twice the energy resolution: its mean log lies log 2 above that of the reference study, at the same baseline."""
+    changes = {"objective": CUSTOM, "validation.events": 0, "optimiser.steps": 3}
+    study = Study.from_file(experiment, physics=StandIn(), changes=changes, objective=of_my_own)
+    solution = study.run(tmp_path / "run", check_gradient=False)
+    before, after = (solution.result["objective"][name]["terms"] for name in ("baseline", "optimum"))
+    assert set(before) == {"twice the energy", "direction_resolution"}
+    energy = reference.result["objective"]["baseline"]["terms"]["energy_resolution"]
+    assert before["twice the energy"] == pytest.approx(energy + math.log(2), abs=1e-12)
+    assert sum(after.values()) < sum(before.values())
+    with pytest.raises(InputError, match="can only come from Python.*'twice the energy'.*objective=function"):
+        assemble(read_experiment(tmp_path / "run" / "experiment.yaml"), StandIn())
+
+
+@pytest.mark.parametrize(
+    ("objective", "key", "words"),
+    [
+        (None, "objective.0.name", "can only come from Python"),
+        (
+            lambda information, event: {"twice the enery": information[2]},
+            "objective.0.name",
+            "Allowed: twice the enery",
+        ),
+        (lambda information, event: {"twice the energy": information}, "objective.0.name", r"shape \(3,\)"),
+        (
+            lambda information, event: {"twice the energy": event.kinetic_energy > 0},
+            "objective.0.name",
+            "one real number",
+        ),
+    ],
+)
+def test_an_objective_that_does_not_fit_is_refused_before_anything_runs(objective, key, words, experiment, tmp_path):
+    study = Study.from_file(experiment, physics=StandIn(), changes={"objective": CUSTOM}, objective=objective)
+    with pytest.raises(InputError, match=words) as caught:
+        study.run(tmp_path / "run")
+    assert caught.value.key == key
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_objective_that_no_term_uses_is_refused(experiment, tmp_path):
+    with pytest.raises(InputError, match=r"no term uses it.*\{kind: custom"):
+        Study.from_file(experiment, physics=StandIn(), objective=of_my_own).run(tmp_path / "run")
 
 
 def test_constraints_that_cannot_be_met_are_reported(experiment, tmp_path):
