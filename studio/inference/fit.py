@@ -105,17 +105,15 @@ def advance(problem: Problem, progress: Progress, fresh: Sequence[bool]) -> Prog
 
 
 def advance_until(problem: Problem, progress: Progress, fresh: Sequence[bool], close: float, rounds: int) -> Progress:
-    """As `advance`, round after round, until less than `close` is left to gain or a round has brought less than that; at
-    most `rounds` of them. Not for reverse differentiation."""
+    """As `advance`, round after round, until less than `close` is left to gain; at least one and at most `rounds` of them.
+    Not for reverse differentiation."""
 
-    def going(state: tuple[Array, Array, Progress]) -> Array:
-        made, gained, now = state
-        return (made < 1) | (made < rounds) & (now.left > close) & (gained > close)
+    def going(state: tuple[Array, Progress]) -> Array:
+        made, now = state
+        return (made < 1) | (made < rounds) & (now.left > close)
 
-    def more(state: tuple[Array, Array, Progress]) -> tuple[Array, Array, Progress]:
-        made, _, before = state
-        now = advance(problem, before, fresh)
-        return made + 1, now.evaluated.value - before.evaluated.value, now
+    def more(state: tuple[Array, Progress]) -> tuple[Array, Progress]:
+        made, now = state
+        return made + 1, advance(problem, now, fresh)
 
-    first = jnp.zeros((), int), jnp.asarray(jnp.inf, jnp.float64), progress
-    return jax.lax.while_loop(going, more, first)[2]
+    return jax.lax.while_loop(going, more, (jnp.zeros((), int), progress))[1]

@@ -19,7 +19,7 @@ from ..detector import Detector
 from ..event import Primary, Readout
 from ..simulation import OpticalSimulator
 from .fisher import require_x64
-from .fit import Evaluated, Problem, Progress, advance, advance_until, begin
+from .fit import Evaluated, Problem, Progress, advance_until, begin
 from .likelihood import likelihood_of
 from .parameters import groups_of, moved, names_of, scales
 from .seeds import inside_points, seeds
@@ -29,13 +29,10 @@ from .sensitivity import log_likelihood, sensitivity
 # deviation long in the space of all parameters and latents, some 25, which is 0.2 of each one's own.
 _CLOSE = 0.5
 
-# Iterations between two looks at whether an event has converged, with few segments before the fit proper and in it: at the
-# fresh ones the information, which costs most, is computed anew. A round that gains less than _STALLED is the last one.
-# Events that one compiled call takes.
-_ROUGH, _ROUGH_ROUNDS = (True, False, False), 6
-_ROUND = (True, True, False, False, False, False)
-_STALLED = 0.02
-_GROUP = 8
+# Iterations between two looks at whether an event has converged: at the fresh one the information, which costs most, is
+# computed anew. How many such rounds are made with few segments before the fit proper.
+_ROUND = (True, False, False)
+_ROUGH_ROUNDS = 6
 
 # Pearson's χ² per degree of freedom beyond which a fit is taken to have ended in a wrong maximum.
 _BAD = 2.0
@@ -143,16 +140,18 @@ def _fitted(
 ) -> Reconstruction:
     """All fits from the seed of `rank`; events leave as they converge."""
     place = jnp.asarray(rank)
-    progress = _by_groups(lambda of: _begun(fitter, detector, of, candidates, energies, place, batch), readouts)
-    pending = np.arange(readouts.charge.shape[0])
-    for _ in range(-(-iterations // len(_ROUND))):
+    progress = _in_batches(lambda of: _begun(fitter, detector, of, candidates, energies, place, batch), batch, readouts)
+    pending, rounds = np.arange(readouts.charge.shape[0]), -(-iterations // len(_ROUND))
+    # One event alone goes on until it has converged; of several side by side the slower ones go on in new batches.
+    together = rounds if batch == 1 else 2
+    for _ in range(0, rounds, together):
         chosen = jax.tree.map(lambda leaf, kept=pending: leaf[kept], (progress, readouts))
-        moved_on, open_ = _by_groups(lambda pair: _advanced(fitter, detector, pair, batch), chosen)
+        moved_on, open_ = _in_batches(lambda pair: _advanced(fitter, detector, pair, together, batch), batch, chosen)
         progress = jax.tree.map(lambda old, new, kept=pending: old.at[kept].set(new), progress, moved_on)
         pending = pending[np.asarray(open_)]
         if not pending.size:
             break
-    return _judged(fitter, detector, readouts, progress)
+    return _in_batches(lambda pair: _judged(fitter, detector, pair), batch, (progress, readouts))
 
 
 class _Fitter(eqx.Module):
@@ -167,12 +166,12 @@ class _Fitter(eqx.Module):
         return dataclasses.replace(self.simulator, segments=segments, wavelengths=21, degree=4, resolved=False)
 
 
-def _by_groups(function: Callable[[Any], Any], stacked: Any) -> Any:
-    """`function` of stacks of `_GROUP` events, the last one filled up with copies of its last event: compiled once."""
+def _in_batches(function: Callable[[Any], Any], batch: int, stacked: Any) -> Any:
+    """`function` of stacks of `batch` events, the last one filled up with copies of its last event: compiled once."""
     count = jax.tree.leaves(stacked)[0].shape[0]
     parts = []
-    for first in range(0, count, _GROUP):
-        index = np.minimum(np.arange(first, first + _GROUP), count - 1)
+    for first in range(0, count, batch):
+        index = np.minimum(np.arange(first, first + batch), count - 1)
         parts.append(function(jax.tree.map(lambda leaf, taken=index: leaf[taken], stacked)))
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *parts)
 
@@ -192,28 +191,28 @@ def _begun(
         shift = jnp.argsort(-jnp.max(values, axis=1))[jnp.minimum(rank, values.shape[0] - 1)]
         chosen = shift * energies.shape[0] + jnp.argmax(values[shift])
         problem = _problem(coarse, detector, readout, tried[chosen], with_latents=False)
-        event, _ = advance_until(problem, begin(problem), _ROUGH, _CLOSE, _ROUGH_ROUNDS).point
+        event, _ = advance_until(problem, begin(problem), _ROUND, _CLOSE, _ROUGH_ROUNDS).point
         return begin(_problem(fitter.simulator, detector, readout, event, with_latents=True))
 
     return jax.lax.map(one, readouts, batch_size=batch if batch > 1 else None)
 
 
 @eqx.filter_jit
-def _advanced(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readout], batch: int):
-    """Fits after one more round, and which of them have not converged and still gain."""
+def _advanced(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readout], rounds: int, batch: int):
+    """Fits after at most `rounds` more rounds, and which of them have not converged."""
 
     def one(pair: tuple[Progress, Readout]) -> tuple[Progress, Array]:
         progress, readout = pair
         problem = _problem(fitter.simulator, detector, readout, progress.point[0], with_latents=True)
-        after = advance(problem, progress, _ROUND)
-        return after, (after.left > _CLOSE) & (after.evaluated.value - progress.evaluated.value > _STALLED)
+        after = advance_until(problem, progress, _ROUND, _CLOSE, rounds)
+        return after, after.left > _CLOSE
 
     return jax.lax.map(one, stacked, batch_size=batch if batch > 1 else None)
 
 
 @eqx.filter_jit
-def _judged(fitter: _Fitter, detector: Detector, readouts: Readout, progress: Progress) -> Reconstruction:
-    names = names_of(groups_of(progress.point[0]))
+def _judged(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readout]) -> Reconstruction:
+    names = names_of(groups_of(stacked[0].point[0]))
 
     def one(pair: tuple[Progress, Readout]) -> Reconstruction:
         found, readout = pair
@@ -231,7 +230,7 @@ def _judged(fitter: _Fitter, detector: Detector, readouts: Readout, progress: Pr
         )
         return Reconstruction(event, covariance, found.evaluated.value, goodness, status, names)
 
-    return jax.vmap(one)((progress, readouts))
+    return jax.vmap(one)(stacked)
 
 
 def _problem(

@@ -23,7 +23,7 @@ from .muon import (
     unresolved_spread,
 )
 from .sources import BroadSource, ConeTrack, IsotropicSource
-from .spectrum import Colour, DistanceTable, Optics, Wavelengths, cherenkov_yield
+from .spectrum import Colour, DistanceTable, Moments, Optics, Wavelengths, cherenkov_yield
 
 if TYPE_CHECKING:
     from .simulator import OpticalSimulator
@@ -37,10 +37,10 @@ POINT_SPECTRUM = (300.0, 700.0)
 
 class Emission(eqx.Module):
     """Sources, each with one `Colour` a sensor type, and the moments of the group index of the
-    light, one table a sensor type."""
+    light, one set a sensor type."""
 
     sources: list[tuple[ConeTrack | BroadSource | IsotropicSource, tuple[Colour, ...]]]
-    delays: tuple[DistanceTable, ...]
+    delays: tuple[Moments, ...]
 
 
 def latent_count(simulator: OpticalSimulator, event: Primary) -> int:
@@ -142,7 +142,7 @@ def _point(optics: Optics, event: Primary) -> Emission:
 def _by_type(tables):
     """A module of distance tables with a leading axis of types, as one such module a type."""
     every = jax.tree.leaves(tables, is_leaf=_is_table)
-    types = every[0].coefficients.shape[0]
+    types = every[0].coefficients[0].shape[0]
 
     def of_type(index: int):
         return jax.tree.map(lambda table: table[index], tables, is_leaf=_is_table)

@@ -16,7 +16,7 @@ from ..base import AbstractSimulator
 from .emission import Emission, emission, latent_count, sampled_emission
 from .first_hit import first_hit
 from .recording import record, time_smear
-from .sources import Light, Sensors, select
+from .sources import Light, Sensors, select, select_moments
 
 
 class Expectation(NamedTuple):
@@ -116,18 +116,19 @@ def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
     parts = [source.light(sensors, colours) for source, colours in light.sources]
     joined = Light(*(jnp.concatenate(pieces, axis=1) for pieces in zip(*parts, strict=True)))
     efficiency = detector.sensors.efficiency[sensors.kind]
-    delay = select(sensors.kind, light.delays)
-    arrival = joined.start + joined.distance * delay(joined.distance, moment=0) / SPEED_OF_LIGHT
+    late = select(sensors.kind, tuple(delay.mean for delay in light.delays))
+    arrival = joined.start + joined.distance * late(joined.distance) / SPEED_OF_LIGHT
     charge = jnp.sum(joined.charge, axis=1)
     share = joined.charge / jnp.maximum(charge, 1e-20)[:, None]
     mean = jnp.sum(share * arrival, axis=1)
     offset = arrival - mean[:, None]
     distance = jnp.sum(share * joined.distance, axis=1)
     path = distance / SPEED_OF_LIGHT
+    index, dispersion, skewed = select_moments(sensors.kind, light.delays, distance)
     unsorted = jnp.sum(share * joined.unsorted, axis=1)
-    over_face = jnp.sum(share * joined.over_face, axis=1) * (delay(distance, moment=0) / SPEED_OF_LIGHT) ** 2
-    variance = jnp.sum(share * offset**2, axis=1) + path**2 * unsorted * delay(distance, moment=1) + over_face
-    third = jnp.sum(share * offset**3, axis=1) + path**3 * unsorted**1.5 * delay(distance, moment=2)
+    over_face = jnp.sum(share * joined.over_face, axis=1) * (index / SPEED_OF_LIGHT) ** 2
+    variance = jnp.sum(share * offset**2, axis=1) + path**2 * unsorted * dispersion + over_face
+    third = jnp.sum(share * offset**3, axis=1) + path**3 * unsorted**1.5 * skewed
     spread = jnp.sqrt(variance + 1e-6)
     dark = jnp.asarray([entry.dark_rate for entry in detector.sensors.types], charge.dtype) * detector.electronics.gate
     return Arrivals(charge * efficiency + dark[sensors.kind], mean, spread, third / spread**3, sensors.kind)

@@ -8,6 +8,7 @@ scattering and over the piece's own length, so it is smooth in everything and ri
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -17,7 +18,7 @@ from jaxtyping import Array, Float
 
 from ...constants import SPEED_OF_LIGHT
 from .face import blurred_step, disc_solid_angle, held_below_one
-from .spectrum import Colour, DistanceTable
+from .spectrum import Colour, DistanceTable, Moments
 
 
 class Sensors(NamedTuple):
@@ -162,13 +163,13 @@ class ConeTrack(eqx.Module):
         per segment and its index per node.
         """
         view = sight(sensors, self.position, self.direction)
-        index = select(sensors.kind, tuple(c.inverse_index for c in colours))(view.distance[..., None])
+        index = select_moments(sensors.kind, tuple(c.inverse_index for c in colours), view.distance)
         inverse_beta = 1 / self.beta
         shift, blur, third = scattered(view, self.spread)
-        argument = index[..., 0] * inverse_beta - view.cosine - shift
-        dispersion = index[..., 1] * inverse_beta**2
+        argument = index[0] * inverse_beta - view.cosine - shift
+        dispersion = index[1] * inverse_beta**2
         face, other = _middles(view.face_variance) + 1e-9, _middles(dispersion + blur)
-        third = _middles(view.face_third + third - index[..., 2] * inverse_beta**3)
+        third = _middles(view.face_third + third - index[2] * inverse_beta**3)
         density = _mean_density(argument[:, :-1], argument[:, 1:], face, other, third)
         middle = _middles(self.position.T).T
         length = jnp.sqrt(jnp.sum((self.position[1:] - self.position[:-1]) ** 2, axis=-1))
@@ -226,11 +227,11 @@ class BroadSource(eqx.Module):
         """Charge, emission time and distance for every piece and sensor; `colours` of the β = 1 spectrum per type."""
         view = sight(sensors, self.position, self.direction)
         log_light, distance, solid_angle, over_face = _seen(sensors, self.position, colours)
-        index = select(sensors.kind, tuple(c.inverse_index for c in colours))(distance[..., None])
+        index = select_moments(sensors.kind, tuple(c.inverse_index for c in colours), distance)
         shift, blur, _ = scattered(view, self.spread)
-        variance = view.face_variance + blur + self._piece_variance(view) + index[..., 1]
+        variance = view.face_variance + blur + self._piece_variance(view) + index[1]
         # All cones move with 1/n as that of a track with β = 1.
-        cosine = view.cosine + shift - (index[..., 0] - colours[0].reference)
+        cosine = view.cosine + shift - (index[0] - colours[0].reference)
         total = self.sigmas**2 + variance[..., None]
         gaussians = jnp.exp(-0.5 * (cosine[..., None] - self.centres) ** 2 / total) / jnp.sqrt(2 * math.pi * total)
         density = jnp.sum(self.weights / self._mass() * gaussians, axis=-1)
@@ -280,22 +281,21 @@ def per_type(kind: Array, values: list[Float[Array, ""]]) -> Float[Array, "n 1"]
     return jnp.stack(values)[kind][:, None]
 
 
-class _Selected(NamedTuple):
-    kind: Array
-    tables: tuple[DistanceTable, ...]
+def select(kind: Array, tables: tuple[DistanceTable, ...]) -> Callable[[Float[Array, "n ..."]], Float[Array, "n ..."]]:
+    """One function of distance that answers by each sensor's own type."""
 
-    def __call__(self, distance: Float[Array, "n ..."], moment: int | None = None) -> Float[Array, "n ..."]:
-        value = self._table(0, moment)(distance)
-        for index in range(1, len(self.tables)):
-            chosen = (self.kind == index).reshape(-1, *(1,) * (value.ndim - 1))
-            value = jnp.where(chosen, self._table(index, moment)(distance), value)
-        return value
+    def value(distance: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
+        found = tables[0](distance)
+        for index, table in enumerate(tables[1:], start=1):
+            found = jnp.where((kind == index).reshape(-1, *(1,) * (found.ndim - 1)), table(distance), found)
+        return found
 
-    def _table(self, index: int, moment: int | None) -> DistanceTable:
-        table = self.tables[index]
-        return table if moment is None else table[moment]
+    return value
 
 
-def select(kind: Array, tables: tuple[DistanceTable, ...]) -> _Selected:
-    """One function of distance that answers by each sensor's own type; `moment` picks a row of the tables."""
-    return _Selected(kind, tables)
+def select_moments(
+    kind: Array, moments: tuple[Moments, ...], distance: Float[Array, "n ..."]
+) -> tuple[Float[Array, "n ..."], Float[Array, "n ..."], Float[Array, "n ..."]]:
+    """Mean, variance and third central moment at `distance`, by each sensor's own type."""
+    mean, variance, third = (select(kind, tables)(distance) for tables in zip(*moments, strict=True))
+    return mean, variance, third

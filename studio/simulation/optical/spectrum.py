@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -51,34 +52,46 @@ def cherenkov_yield(
 
 
 class DistanceTable(eqx.Module):
-    """Functions of distance as polynomials on [0, `longest`]: `coefficients (..., degree + 1)`, highest power first."""
+    """A function of distance as a polynomial on [0, `longest`], for many things at once.
+
+    **Fields**: `longest` in mm; `coefficients`, highest power first, each of the shape of the things. They are one array a
+    power, so that the derivative with respect to them is not put together from slices.
+    """
 
     longest: Float[Array, ""]
-    coefficients: Float[Array, "*shape powers"]
+    coefficients: tuple[Float[Array, "..."], ...]
 
     @staticmethod
     def nodes(longest: Float[Array, ""], degree: int) -> Float[Array, " nodes"]:
-        """Distances in mm at which the functions must be given: Chebyshev nodes."""
+        """Distances in mm at which the function must be given: Chebyshev nodes."""
         return longest * jnp.asarray(0.5 * (1 + _chebyshev(degree)), longest.dtype)
 
     @classmethod
     def fit(cls, longest: Float[Array, ""], values: Float[Array, "*shape nodes"]) -> DistanceTable:
         """The polynomials through `values` at `nodes`, the node axis last."""
-        degree = values.shape[-1] - 1
-        inverse = np.linalg.inv(np.vander(_chebyshev(degree)))
-        return cls(longest, values @ jnp.asarray(inverse.T, values.dtype))
+        inverse = np.linalg.inv(np.vander(_chebyshev(values.shape[-1] - 1)))
+        coefficients = values @ jnp.asarray(inverse.T, values.dtype)
+        return cls(longest, tuple(jnp.moveaxis(coefficients, -1, 0)))
 
     def __getitem__(self, index) -> DistanceTable:
         """The functions at `index` of the leading axes."""
-        return DistanceTable(self.longest, self.coefficients[index])
+        return DistanceTable(self.longest, tuple(coefficient[index] for coefficient in self.coefficients))
 
     def __call__(self, distance: Float[Array, "..."]) -> Float[Array, "..."]:
         """Values at distances whose trailing axes broadcast with the table's own."""
         x = 2 * distance / self.longest - 1
-        value = jnp.zeros_like(x) + self.coefficients[..., 0]
-        for power in range(1, self.coefficients.shape[-1]):
-            value = value * x + self.coefficients[..., power]
+        value = self.coefficients[0]
+        for coefficient in self.coefficients[1:]:
+            value = value * x + coefficient
         return value
+
+
+class Moments(NamedTuple):
+    """Mean, variance and third central moment over a detected spectrum, as functions of distance."""
+
+    mean: DistanceTable
+    variance: DistanceTable
+    third: DistanceTable
 
 
 def _chebyshev(degree: int) -> np.ndarray:
@@ -89,13 +102,12 @@ class Colour(eqx.Module):
     """What a distance does to the detected Cherenkov spectrum of a source, per sensor type.
 
     **Fields**: `log_light`, a `DistanceTable` with leading axes `(types, *pieces)`: log of the detected photons per
-    emitting unit and full solid angle, transmission included; `inverse_index` with axes `(types, *pieces, 3)`: mean,
-    variance and third central moment of 1/n over the detected spectrum; `(types,)`: `reference`, 1/n at 400 nm, to which
+    emitting unit and full solid angle, transmission included; `inverse_index`, moments of 1/n with the same axes; `(types,)`: `reference`, 1/n at 400 nm, to which
     angular profiles refer; `group_index` of the detected light, and `group_slope`, its change with 1/n.
     """
 
     log_light: DistanceTable
-    inverse_index: DistanceTable
+    inverse_index: Moments
     reference: Float[Array, " types"]
     group_index: Float[Array, " types"]
     group_slope: Float[Array, " types"]
@@ -128,10 +140,9 @@ class Optics(eqx.Module):
     def colour(self, spectrum: Float[Array, "*pieces k"]) -> Colour:
         """Tables for light of `spectrum` (photons per nm and unit)."""
         total, mean, variance, third = self._moments(spectrum, self.inverse_index)
-        index = jnp.stack([mean, jnp.maximum(variance, 1e-10), third], axis=-2)
+        index = self._tables(mean, jnp.maximum(variance, 1e-10), third)
         reference = 1 / self.medium.refractive_index(jnp.full(total.shape[:1], REFERENCE, self.nodes.dtype))
-        tables = DistanceTable.fit(self.longest, jnp.log(total)), DistanceTable.fit(self.longest, index)
-        return Colour(*tables, reference, *self._group())
+        return Colour(DistanceTable.fit(self.longest, jnp.log(total)), index, reference, *self._group())
 
     def _group(self) -> tuple[Float[Array, " types"], Float[Array, " types"]]:
         """Mean group index and its regression on 1/n over the detected Cherenkov spectrum near its source, per type."""
@@ -142,10 +153,12 @@ class Optics(eqx.Module):
         slope = jnp.sum(weights * offset * self.group_index, axis=-1) / jnp.sum(weights * offset**2, axis=-1)
         return mean, slope
 
-    def delay(self, spectrum: Float[Array, " k"]) -> DistanceTable:
-        """Mean, variance and third central moment of the group index of detected light, axes `(types, 3)`."""
-        moments = self._moments(spectrum, self.group_index)[1:]
-        return DistanceTable.fit(self.longest, jnp.stack(moments, axis=-2))
+    def delay(self, spectrum: Float[Array, " k"]) -> Moments:
+        """Moments of the group index of detected light, axes `(types,)`."""
+        return self._tables(*self._moments(spectrum, self.group_index)[1:])
+
+    def _tables(self, *moments: Array) -> Moments:
+        return Moments(*(DistanceTable.fit(self.longest, moment) for moment in moments))
 
     def _moments(self, spectrum: Array, quantity: Array) -> tuple[Array, Array, Array, Array]:
         # As products of matrices: XLA 0.10 on CPUs gets a product of broadcast float32 arrays summed over its last axis
