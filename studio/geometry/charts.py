@@ -43,7 +43,7 @@ def ray_to_circle(
 
 
 def ray_to_slab(
-    position: Float[Array, "..."], direction: Float[Array, "..."], half_width: Float[Array, ""]
+    position: Float[Array, "..."], direction: Float[Array, "..."], half_width: Float[Array, "..."]
 ) -> Float[Array, "..."]:
     """Forward distance from inside a slab of ±`half_width` to its faces; a huge number for a ray parallel to them."""
     moves = jnp.abs(direction) > 1e-9

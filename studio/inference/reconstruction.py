@@ -162,8 +162,8 @@ class _Fitter(eqx.Module):
     @property
     def coarse(self) -> OpticalSimulator:
         """Few segments, and light as the mean over the particle's fluctuations."""
-        segments = min(8, self.simulator.segments)
-        return dataclasses.replace(self.simulator, segments=segments, wavelengths=21, degree=4, resolved=False)
+        fewer = {"segments": min(8, self.simulator.segments), "kink_modes": min(8, self.simulator.kink_modes)}
+        return dataclasses.replace(self.simulator, **fewer, wavelengths=21, degree=4, resolved=False)
 
 
 def _in_batches(function: Callable[[Any], Any], batch: int, stacked: Any) -> Any:

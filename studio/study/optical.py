@@ -54,7 +54,7 @@ class OpticalPhysics(AbstractPhysics):
         return self.simulator.sample(detector, event, key)
 
     def reconstruct(self, detector: Detector, particle: str, readouts: Readout) -> Estimates:
-        found = reconstruct(_fitting(self.simulator), detector, readouts, particle=particle, starts=1)
+        found = reconstruct(_fitting(self.simulator), detector, readouts, particle=particle, starts=2)
         primary = found.primary
         vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
         failure = (Status(int(status)).name.lower() for status in np.asarray(found.status))

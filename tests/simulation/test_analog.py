@@ -28,7 +28,6 @@ from studio.simulation.optical import analog_muon
 from studio.simulation.optical.analog import AnalogResult, analog
 from studio.simulation.optical.analog_wall import Discs
 
-pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
 
 TYPE = sensor_type("r3600_20_inch")
 CLEAR = Water(absorption_length=1e15, rayleigh_length=1e15)
@@ -206,7 +205,7 @@ def test_every_ray_finds_the_disc_that_a_search_of_all_discs_finds(volume):
     direction = random.normal(size=(40000, 3))
     direction /= np.linalg.norm(direction, axis=1)[:, None]
     start = np.zeros((40000, 3))
-    wall = np.asarray(volume.distance_to_wall(start, direction))
+    wall = np.asarray(volume.distance_to_wall(jnp.asarray(start), jnp.asarray(direction)))
     depth = np.where(random.random(40000) < 0.5, random.random(40000) * wall, wall - 50 * random.random(40000))
     start = direction * np.maximum(depth, 0)[:, None]
     direction = random.normal(size=(40000, 3))

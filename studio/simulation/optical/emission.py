@@ -127,7 +127,7 @@ def _muon_light(
 
 
 def _electron(simulator: OpticalSimulator, optics: Optics, event: Primary, latents: Array, mean: bool) -> Emission:
-    source = electron.shower_source(event, max(8, simulator.segments // 2), latents, mean)
+    source = electron.shower_source(event, max(8, 3 * simulator.segments // 4), latents, mean)
     full = cherenkov_yield(jnp.ones((), source.length.dtype), optics.medium, optics.nodes)
     return Emission([(source, _by_type(optics.colour(full)))], _by_type(optics.delay(full)))
 

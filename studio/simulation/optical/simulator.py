@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from ..._checks import InputError
 from ...constants import SPEED_OF_LIGHT
 from ...detector import Detector
 from ...event import Primary, Readout
@@ -44,17 +45,19 @@ class OpticalSimulator(AbstractSimulator):
 
     **Arguments**, all static:
 
-    - `segments`: pieces of a muon track (a multiple of 8) or shower; the charge pattern converges as their square.
+    - `segments`: pieces of a muon track (a multiple of 8), three quarters of it for a shower; the charge pattern converges as
+      their square.
     - `wavelengths`: nodes of the wavelength quadrature between 280 and 700 nm.
     - `degree`: degree of the polynomials that carry transmission and colour over distance.
     - `process`: whether the particle's own fluctuations (scattering, straggling, δ rays) are on, in the mean's angular
       spread, in samples and as latents; without them a particle follows its mean track.
     - `resolved`: whether latents are taken as all of the track's scattering: light is then that of the very curve they
       give, as a fit of one event needs it, not the mean over the scattering that they leave open.
-    - `kink_modes`: number of stretches per plane into which multiple scattering is gathered as latents.
+    - `kink_modes`: number of stretches per plane into which multiple scattering is gathered as latents; at most `segments`.
     - `chunk`: sensors treated at a time; peak memory follows it.
 
-    Scattered and reflected light is not in yet: light scattered out of the direct beam is lost.
+    Scattered and reflected light is not in yet: light scattered out of the direct beam is lost. **Raises** `InputError` for
+    numbers of segments or stretches that do not work.
     """
 
     segments: int = eqx.field(static=True, default=32)
@@ -64,6 +67,13 @@ class OpticalSimulator(AbstractSimulator):
     resolved: bool = eqx.field(static=True, default=False)
     kink_modes: int = eqx.field(static=True, default=12)
     chunk: int = eqx.field(static=True, default=512)
+
+    def __check_init__(self):
+        if self.segments < 8 or self.segments % 8:
+            raise InputError("not a multiple of 8", key="segments", value=self.segments, remedy="give 16 or 32")
+        if not 1 <= self.kink_modes <= self.segments:
+            remedy = f"give between 1 and {self.segments}, the number of segments"
+            raise InputError("stretches without segments", key="kink_modes", value=self.kink_modes, remedy=remedy)
 
     def expected(self, detector: Detector, event: Primary) -> Expectation:
         """Mean charge, first-hit time and its spread for one primary; vmap over stacks. Fields are `(sensors,)`."""
