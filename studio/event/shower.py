@@ -99,7 +99,7 @@ def emission_nodes(
 ) -> tuple[Float[Array, " nodes"], Float[Array, " pieces"]]:
     """Boundaries (mm along the initial direction) of `count` pieces of the axis, and the share of light in each.
 
-    The shares fall linearly along the axis, because the end of a shower is long and may come close to sensors. Boundaries
+    The shares fall along the axis, because the end of a shower is long and may come close to sensors. Boundaries
     are quantiles of the emission distance, but for the first and the last two, which give light spread evenly within
     their pieces the right mean; all are then scaled, by about a per cent, so that evenly filled pieces have exactly
     `mean_distance`. The first boundary lies slightly behind the vertex at low energy: electrons scatter back.
@@ -199,7 +199,9 @@ def _nodes(count: int) -> tuple[np.ndarray, UniformSpline]:
     of the pieces' lengths (so that boundaries never cross)."""
     if count < 4:
         raise ValueError(f"count = {count}: at least 4 pieces are needed")
-    shares = -np.diff((1 - np.arange(count + 1) / count) ** 2)
+    # The last share is a thousandth, well inside the table, or larger.
+    power = min(2.0, np.log(1000.0) / np.log(count))
+    shares = -np.diff((1 - np.arange(count + 1) / count) ** power)
     cumulative = np.cumsum(shares)[:-1]
     data = table()
     levels, quantiles = data["depth_levels"], data["depth_quantiles"]

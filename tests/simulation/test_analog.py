@@ -28,7 +28,6 @@ from studio.simulation.optical import analog_muon
 from studio.simulation.optical.analog import AnalogResult, analog
 from studio.simulation.optical.analog_wall import Discs
 
-
 TYPE = sensor_type("r3600_20_inch")
 CLEAR = Water(absorption_length=1e15, rayleigh_length=1e15)
 WAVELENGTH = np.linspace(280.0, 700.0, 8401)
