@@ -95,10 +95,10 @@ def test_distance_polynomials_against_direct_sums(longest, beta, tolerance):
         at = jnp.asarray(distance)
         np.testing.assert_allclose(np.exp(colour.log_light[index](at)), total, rtol=tolerance)
         mean, variance, _ = moments(inverse)
-        np.testing.assert_allclose(colour.inverse_index[index, 0](at), mean, rtol=0.1 * tolerance)
-        np.testing.assert_allclose(colour.inverse_index[index, 1](at), variance, rtol=20 * tolerance)
+        np.testing.assert_allclose(colour.inverse_index.mean[index](at), mean, rtol=0.1 * tolerance)
+        np.testing.assert_allclose(colour.inverse_index.variance[index](at), variance, rtol=20 * tolerance)
         for row, expected in enumerate(moments(group)):
-            got = np.asarray(delay[index, row](at))
+            got = np.asarray(delay[row][index](at))
             relative = tolerance * np.array([0.1, 20, 60])[row]
             np.testing.assert_allclose(got, expected, rtol=relative, err_msg=f"type {index}, moment {row + 1}")
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from ...constants import SPEED_OF_LIGHT
 from ...event import shower
 from ...event.primary import Primary
+from ...geometry import AbstractVolume
 from .directions import turned
 from .sources import BroadSource, Spread
 
@@ -16,11 +17,14 @@ LATENTS = 4
 """Light, longitudinal scale, and direction in two planes."""
 
 
-def shower_source(primary: Primary, pieces: int, latents: Float[Array, "4"], mean: bool) -> BroadSource:
+def shower_source(
+    primary: Primary, pieces: int, latents: Float[Array, "4"], mean: bool, volume: AbstractVolume
+) -> BroadSource:
     """The shower of one electron or positron in `pieces` pieces, moved by standard normal `latents`.
 
     `mean` takes the light as the mean over showers: the angular profile with the scatter of their directions, and a length
-    that is the mean of a log-normal one where the latents are zero; without it, it is that of the single shower.
+    that is the mean of a log-normal one where the latents are zero; without it, it is that of the single shower. Light
+    beyond the wall of `volume` is left out.
     """
     energy = primary.kinetic_energy
     spread = shower.fluctuations(energy)
@@ -30,8 +34,10 @@ def shower_source(primary: Primary, pieces: int, latents: Float[Array, "4"], mea
     direction = turned(primary.direction, spread.direction * latents[2:])
     nodes, shares = shower.emission_nodes(energy, pieces)
     nodes = nodes * stretch
-    middles, lengths = 0.5 * (nodes[1:] + nodes[:-1]), jnp.diff(nodes)
     fractions = jnp.cumsum(shares) - 0.5 * shares
+    inside = jnp.minimum(nodes, volume.distance_to_wall(primary.vertex, direction))
+    middles, lengths = 0.5 * (inside[1:] + inside[:-1]), jnp.diff(inside)
+    shares = shares * lengths / jnp.diff(nodes)
     profile = shower.angular_profile if mean else shower.angular_profile_about_shower
     centres, sigmas = shower.angular_basis()
     zero = jnp.zeros_like(middles)

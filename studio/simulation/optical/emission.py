@@ -62,7 +62,7 @@ def emission(
         return _point(optics, event)
     if event.particle in MUONS:
         return _muon(simulator, detector, optics, event, latents)
-    return _electron(simulator, optics, event, latents, mean=simulator.process and not simulator.resolved)
+    return _electron(simulator, detector, optics, event, latents, mean=simulator.process and not simulator.resolved)
 
 
 def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray) -> Emission:
@@ -75,7 +75,7 @@ def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Pri
     dtype = event.kinetic_energy.dtype
     if event.particle not in MUONS:
         latents = jnp.clip(jax.random.normal(key, (electron.LATENTS,), dtype), -4, 4)
-        return _electron(simulator, optics, event, latents, mean=False)
+        return _electron(simulator, detector, optics, event, latents, mean=False)
     range_key, kink_key, delta_key = jax.random.split(key, 3)
     straggling = jnp.clip(jax.random.normal(range_key, (), dtype), -4, 4)
     way = slow_down(event, detector.volume, detector.medium, simulator.segments, straggling)
@@ -126,8 +126,11 @@ def _muon_light(
     return Emission(sources, _by_type(optics.delay(full)))
 
 
-def _electron(simulator: OpticalSimulator, optics: Optics, event: Primary, latents: Array, mean: bool) -> Emission:
-    source = electron.shower_source(event, max(8, 3 * simulator.segments // 4), latents, mean)
+def _electron(
+    simulator: OpticalSimulator, detector: Detector, optics: Optics, event: Primary, latents: Array, mean: bool
+) -> Emission:
+    pieces = max(8, 3 * simulator.segments // 4)
+    source = electron.shower_source(event, pieces, latents, mean, detector.volume)
     full = cherenkov_yield(jnp.ones((), source.length.dtype), optics.medium, optics.nodes)
     return Emission([(source, _by_type(optics.colour(full)))], _by_type(optics.delay(full)))
 
