@@ -96,7 +96,7 @@ def reconstruct(
     parameters and the latents of these fluctuations with their unit prior, by Levenberg–Marquardt with the Fisher matrix.
     Events that have converged leave the fit; the others go on, for `iterations` at most. What then has failed, or fits
     badly, begins again from the next of `starts` seeds, and the likelier end counts. `batch` events are fitted side by side
-    (1 on a CPU and 64 on a GPU by default); that does not change the result.
+    (1 on a CPU and 64 on a GPU by default).
 
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
     `iterations`, outside the volume, singular information). **Raises** `InputError` for readouts of another detector.

@@ -61,9 +61,9 @@ class Sight(NamedTuple):
 
     `distance` in mm; `facing`: cosine between the sensor's normal and the way back to the piece; `cosine`: cosine of
     the angle under which the piece sends light, averaged over the face to second order in size / distance;
-    `face_variance`, `face_third`: variance and third central moment of that cosine over the face; `sine_squared`: of the angle at the face's centre;
-    `along_normal`: cosine between the emitting direction and the sensor's normal; `path_covariance`: covariance in mm of
-    that cosine and the path over the face.
+    `face_variance`, `face_third`: variance and third central moment of that cosine over the face; `sine_squared`: of the
+    angle at the face's centre; `along_normal`: cosine between the emitting direction and the sensor's normal;
+    `path_covariance`: covariance in mm of that cosine and the path over the face.
     """
 
     distance: Float[Array, "n pieces"]
