@@ -174,7 +174,7 @@ def light():
     def total(design, event):
         detector = studio.replace(tank(), {path: design[path] * SCALES[path] for path in SCALES})
         arrivals = SIMULATOR.arrivals(detector, event)
-        return jnp.sum(arrivals.charge) + jnp.sum(jnp.where(arrivals.charge > 0.1, arrivals.mean, 0.0))
+        return jnp.sum(arrivals.charge) + jnp.sum(jnp.where(arrivals.charge > 0.1, arrivals.pulse.moments()[0], 0.0))
 
     return jax.jit(jax.value_and_grad(total, argnums=(0, 1)))
 

@@ -41,7 +41,7 @@ def information(resolution):
         event = Primary("point", jnp.zeros(3), jnp.asarray([0.0, 0.0, 1.0]), strength)
         arrivals = SIMULATOR.arrivals(detector, event)
         found = fisher_information(SIMULATOR, detector, event, wanted=("vertex",))
-        return found, jnp.sum(arrivals.charge), arrivals.spread
+        return found, jnp.sum(arrivals.charge), jnp.sqrt(arrivals.pulse.moments()[1])
 
     return of
 

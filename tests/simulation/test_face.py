@@ -3,7 +3,8 @@
 - Solid angle of a disc of radius a from distance d, any direction above its plane: relative error below 1e-2 (d = 1.5 a),
   1e-3 (2 a), 2e-5 (3 a), 1e-6 (5 a), 1e-9 (10 a); four Gauss nodes leave the 8th power of a/d, which these follow.
 - Blurred step against semicircle ∗ Gaussian: 0.65 % of the full step at most, 0.12 % where one of them dominates;
-  mean, variance and fourth moment agree.
+  mean, variance and fourth moment agree; the blurred density is its slope.
+- Mean and variance of the emission angle's cosine over the face against a sum over its points, from ten radii to 0.3.
 """
 
 import math
@@ -15,7 +16,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from studio.simulation.optical.face import blurred_step, disc_solid_angle
+from studio.simulation.optical.face import blurred_density, blurred_step, disc_solid_angle
+from studio.simulation.optical.sources import Sensors, sight
 
 
 def exact_solid_angle(height, lateral, radius):
@@ -141,3 +143,43 @@ def test_solid_angle_is_positive_and_below_half_the_sphere_close_by():
     value = np.asarray(disc_solid_angle(jnp.asarray(height), jnp.asarray(offset**2), jnp.full(height.shape, 254.0)))
     assert np.all(value > 0)
     assert np.all(value <= 2 * math.pi)
+
+
+# Distance in radii, the cosine at the face, and how well the mean and the variance of the cosine over the face are met:
+# the variance relative to the largest of any direction.
+SEEN_FROM = [
+    *[(10.0, facing, 2e-5, 0.01) for facing in (1.0, 0.7, 0.3)],
+    *[(3.0, facing, 3e-4, 0.02) for facing in (1.0, 0.7, 0.3)],
+    *[(2.0, facing, 3e-3, 0.06) for facing in (1.0, 0.7, 0.3)],
+    *[(1.0, facing, 0.02, 0.2) for facing in (1.0, 0.8)],
+    *[(0.3, facing, 0.06, 0.3) for facing in (1.0, 0.7)],
+]
+
+
+@pytest.mark.parametrize(("distance", "facing", "off", "variance_off"), SEEN_FROM)
+def test_cosines_over_the_face_against_integration_over_its_points(distance, facing, off, variance_off):
+    turn = 2 * np.pi * (np.arange(300) + 0.5) / 300
+    ring = np.sqrt((np.arange(300) + 0.5) / 300)[:, None]
+    face = np.stack([(ring * np.cos(turn)).ravel(), (ring * np.sin(turn)).ravel(), np.zeros(90_000)], axis=1)
+    source = distance * np.array([np.sqrt(1 - facing**2), 0.0, facing])
+    way = face - source
+    length = np.linalg.norm(way, axis=1)
+    way, weight = way / length[:, None], -way[:, 2] / length**3
+    directions = np.concatenate([np.eye(3), [[0.6, 0.48, 0.64], [-0.6, 0.64, -0.48]]])
+    cosine = way @ directions.T
+    mean = np.average(cosine, axis=0, weights=weight)
+    variance = np.average((cosine - mean) ** 2, axis=0, weights=weight)
+    sensor = Sensors(jnp.zeros((1, 3)), jnp.asarray([[0.0, 0.0, 1.0]]), jnp.ones(1), jnp.zeros(1, int))
+    seen = sight(sensor, jnp.broadcast_to(source, (5, 3)), jnp.asarray(directions))
+    np.testing.assert_allclose(seen.cosine[0], mean, atol=off)
+    np.testing.assert_allclose(seen.face_variance[0], variance, atol=variance_off * variance.max())
+
+
+def test_blurred_density_and_its_slope_against_differences():
+    x, step = np.linspace(-3, 3, 13), 1e-5
+    rise = blurred_step(jnp.asarray(x + step), 0.7, 0.3) - blurred_step(jnp.asarray(x - step), 0.7, 0.3)
+    (density, slope), (ahead, _), (behind, _) = (
+        blurred_density(jnp.asarray(at), jnp.asarray(0.7), jnp.asarray(0.3)) for at in (x, x + step, x - step)
+    )
+    np.testing.assert_allclose(density, rise / (2 * step), rtol=1e-6)
+    np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-6, atol=1e-9)

@@ -37,7 +37,7 @@ class OpticalLikelihood(AbstractLikelihood):
 
     def measured(self, detector: Detector, arrivals: Arrivals) -> tuple[Measured, Measured]:
         """Charge in photoelectrons and first-hit time in ns."""
-        shift, variance = first_hit(arrivals.charge, arrivals.spread, arrivals.skewness)
+        time, variance = first_hit(arrivals.charge, arrivals.pulse)
         smear = time_smear(detector, arrivals.kind, arrivals.charge)
         fired = -jnp.expm1(-arrivals.charge)
         # A hit of dark noise carries no time of the event.
@@ -49,7 +49,7 @@ class OpticalLikelihood(AbstractLikelihood):
             information = jnp.where(arrivals.kind == index, value, information)
         return (
             Measured(arrivals.charge, information),
-            Measured(arrivals.mean + shift, fired * genuine / (variance + smear**2)),
+            Measured(time, fired * genuine / (variance + smear**2)),
         )
 
     def judge(

@@ -85,12 +85,10 @@ class Spectrum(eqx.Module):
         return between(self.optics, colour * _BINS).T
 
     def dispersed(self, cosine: Float[Array, " n"], index: Float[Array, " n"]) -> Float[Array, " n"]:
-        """cos θ of light of refractive `index`, given that at 400 nm: all cones move as that of a track with β = 1.
-
-        Reflected at ±1, so that an even density stays even there.
-        """
-        moved = cosine + 1 / index - 1 / self.reference
-        return jnp.where(moved > 1, 2 - moved, jnp.where(moved < -1, -2 - moved, moved))
+        """cos θ of light of refractive `index`, given that at 400 nm, for the law of `sources.dispersion`."""
+        ring = 1 - 1 / self.reference**2
+        inside = jnp.maximum(1 - (1 - cosine**2) / ring, 0.0)
+        return cosine + (1 / index - 1 / self.reference) * (1 - inside**2)
 
     def detects(
         self, kind: Int[Array, " n"], colour: Float[Array, " n"], level: Float[Array, " n"]

@@ -33,11 +33,13 @@ def shower_source(
     stretch = jnp.exp(spread.scale * tied - (0.0 if mean else 0.5) * spread.scale**2)
     direction = turned(primary.direction, spread.direction * latents[2:])
     nodes, shares = shower.emission_nodes(energy, pieces)
+    shares_before = jnp.concatenate([jnp.zeros(1, shares.dtype), jnp.cumsum(shares)])
+    # All pieces lie before the wall and share, in the same proportions, the light that is sent there.
     nodes = nodes * stretch
-    fractions = jnp.cumsum(shares) - 0.5 * shares
-    inside = jnp.minimum(nodes, volume.distance_to_wall(primary.vertex, direction))
-    middles, lengths = 0.5 * (inside[1:] + inside[:-1]), jnp.diff(inside)
-    shares = shares * lengths / jnp.diff(nodes)
+    inside = jnp.interp(volume.distance_to_wall(primary.vertex, direction), nodes, shares_before)
+    nodes = jnp.interp(inside * shares_before, shares_before, nodes)
+    middles, lengths = 0.5 * (nodes[1:] + nodes[:-1]), jnp.diff(nodes)
+    fractions = 0.5 * inside * (shares_before[1:] + shares_before[:-1])
     profile = shower.angular_profile if mean else shower.angular_profile_about_shower
     centres, sigmas = shower.angular_basis()
     zero = jnp.zeros_like(middles)
@@ -46,9 +48,9 @@ def shower_source(
         direction=jnp.broadcast_to(direction, (pieces, 3)),
         time=primary.time + (middles + shower.emission_lag(energy)) / SPEED_OF_LIGHT,
         extent=lengths[:, None] * direction,
-        length=light * shares,
+        length=light * inside * shares,
         weights=jax.vmap(lambda fraction: profile(energy, fraction))(fractions),
-        centres=jnp.asarray(centres, energy.dtype),
-        sigmas=jnp.asarray(sigmas, energy.dtype),
         spread=Spread(zero, zero, zero, zero),
+        centres=tuple(centres.tolist()),
+        sigmas=tuple(sigmas.tolist()),
     )

@@ -57,29 +57,31 @@ def _dipole(h: Array, lateral_squared: Array, depth: Array) -> Array:
 
 # The chord distribution of a disc, a semicircle of variance 1, as pairs of Gaussians at ± centre: folding it with another
 # Gaussian is then exact in form, and everything is smooth. Fitted to the folded cumulative for shares of the disc in the
-# variance from 0.5 to 1: 0.5 % of the full step at most for the bare disc, 0.3 % at a share of 0.96, 0.05 % below 0.85.
-_CENTRES = (0.616276, 1.524203)
-_WIDTHS = (0.492880, 0.234201)
-_WEIGHTS = (0.785020, 0.214980)
+# variance from 0.5 to 1: 0.2 % of the full step at most for the bare disc, 0.05 % at a share of 0.96, 0.02 % below 0.9.
+_CENTRES = (0.52174326, 1.28584303, 1.72162474)
+_WIDTHS = (0.47297143, 0.27777339, 0.14001519)
+_WEIGHTS = (0.67684879, 0.23926834, 0.08388287)
 
-# Floor of the root in `_unskewed`, in units of the skewness: smooth where a skewed variable cannot reach.
-_FLOOR = 0.25
+# Floor of the root in `unskewed`, in units of the bend: smooth where a skewed variable cannot reach.
+_FLOOR = 1.5
 
 
 def blurred_step(
     distance: Float[Array, "..."],
     face_variance: Float[Array, "..."],
     other_variance: Float[Array, "..."],
-    third_moment: Float[Array, "..."] | float = 0.0,
+    face_third: Float[Array, "..."] | float = 0.0,
+    other_third: Float[Array, "..."] | float = 0.0,
 ) -> Float[Array, "..."]:
     """Fraction of a disc past an edge at `distance` before its centre, blurred further.
 
-    `face_variance` is the variance of the disc's own (semicircle) chord distribution, `other_variance` that of the other
-    blur, Gaussian but for the `third_moment` of all.
+    `face_variance` and `face_third` are the variance and the third central moment of the disc's own chord distribution, a
+    tilted semicircle; `other_variance` and `other_third` those of the other blur, nearly Gaussian.
     """
     variance = face_variance + other_variance
     share = face_variance / variance
-    scaled = _unskewed(distance / jnp.sqrt(variance), third_moment / variance**1.5)
+    bend = bending(face_third, other_third, variance, share)
+    scaled = unskewed(distance / jnp.sqrt(variance), bend)
     root = jnp.sqrt(share)
     total = jnp.zeros_like(scaled)
     for centre, width, weight in zip(_CENTRES, _WIDTHS, _WEIGHTS, strict=True):
@@ -90,12 +92,39 @@ def blurred_step(
     return 0.5 + total
 
 
-def _unskewed(value: Array, skewness: Array) -> Array:
-    """The standard variable x whose transform x + γ/6 (x² − 1) has skewness γ and, scaled to variance 1, is `value`.
+def blurred_density(
+    distance: Float[Array, "..."], face_variance: Float[Array, "..."], other_variance: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Density at `distance` from the centre of a disc's chord distribution blurred by a Gaussian, the slope of
+    `blurred_step`, and its own slope."""
+    total, slope = jnp.zeros_like(distance), jnp.zeros_like(distance)
+    face = jnp.sqrt(face_variance)
+    for centre, width, weight in zip(_CENTRES, _WIDTHS, _WEIGHTS, strict=True):
+        inverse = 1 / (other_variance + width**2 * face_variance)
+        height = weight * math.sqrt(0.125 / math.pi) * jnp.sqrt(inverse)
+        for off in (distance - face * centre, distance + face * centre):
+            part = height * jnp.exp(-0.5 * off * off * inverse)
+            total, slope = total + part, slope - off * inverse * part
+    return total, slope
 
-    The inverse of that parabola; rising everywhere for any γ, because the root keeps a floor beyond its turning point.
+
+def bending(face_third: Array | float, other_third: Array | float, variance: Array, share: Array) -> Array:
+    """The a of `unskewed` for third central moments of the face's distribution, which has `share` of the `variance`, and of
+    the rest.
+
+    A standard x with the fourth moment 3 − share² gets the skewness 3a (2 − share²), which for a semicircle is just the
+    effect of a tilt. The skewness of what is folded with it changes the density by its third derivative: by a = γ/6 where
+    it is nearly Gaussian, and hardly where the semicircle dominates.
     """
-    a = skewness / 6
-    shifted = value * jnp.sqrt(1 + 2 * a * a) + a
-    radicand = 1 + 4 * a * shifted
-    return 2 * shifted / (1 + jnp.sqrt(0.5 * (radicand + jnp.sqrt(radicand**2 + (_FLOOR * skewness) ** 2))))
+    square = share * share
+    return (face_third / (6 - 3 * square) + other_third * (1 - square) / 6) / variance**1.5
+
+
+def unskewed(value: Array, bend: Array) -> Array:
+    """The standard variable x whose transform x + a (x² − 1), scaled to variance 1, is `value`; a is the `bend`.
+
+    The inverse of that parabola; rising everywhere for any bend, because the root keeps a floor beyond its turning point.
+    """
+    shifted = value * jnp.sqrt(1 + 2 * bend * bend) + bend
+    radicand = 1 + 4 * bend * shifted
+    return 2 * shifted / (1 + jnp.sqrt(0.5 * (radicand + jnp.sqrt(radicand**2 + (_FLOOR * bend) ** 2))))

@@ -159,9 +159,9 @@ def muon_sources(
         jnp.diff(position[ends], axis=0),
         length,
         profile,
-        jnp.asarray(centres, length.dtype),
-        jnp.asarray(sigmas, length.dtype),
         Spread(*(values[middles] for values in spread)),
+        tuple(centres.tolist()),
+        tuple(sigmas.tolist()),
     )
     return cone, broad
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ...detector import Detector
@@ -29,10 +28,9 @@ def record(detector: Detector, arrivals: Arrivals, key: PRNGKeyArray) -> Readout
     spread = per_type(detector, arrivals.kind, [entry.charge_spread for entry in detector.sensors.types], dtype)
     charge = jnp.abs(count + jnp.sqrt(count) * spread * jax.random.normal(charge_key, shape, dtype))
     uniform = jax.random.uniform(first_key, shape, dtype, minval=1e-12, maxval=1.0)
-    quantile = ndtri(-jnp.expm1(jnp.log(uniform) / jnp.maximum(count, 1.0)))
-    first = quantile + arrivals.skewness / 6 * (quantile**2 - 1)
+    first = arrivals.pulse.quantile(-jnp.expm1(jnp.log(uniform) / jnp.maximum(count, 1.0)))
     smear = time_smear(detector, arrivals.kind, charge) * jax.random.normal(smear_key, shape, dtype)
-    time = arrivals.mean + arrivals.spread * first + smear
+    time = first + smear
     return Readout(jnp.where(hit, charge, 0.0), jnp.where(hit, time, 0.0), hit)
 
 

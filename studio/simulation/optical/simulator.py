@@ -7,6 +7,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..._checks import InputError
@@ -15,9 +16,10 @@ from ...detector import Detector
 from ...event import Primary, Readout
 from ..base import AbstractSimulator
 from .emission import Emission, emission, latent_count, sampled_emission
-from .first_hit import first_hit
+from .first_hit import Pulse, first_hit
 from .recording import record, time_smear
-from .sources import Light, Sensors, select, select_moments
+from .sources import Light, Sensors, select_moments
+from .spectrum import Moments
 
 
 class Expectation(NamedTuple):
@@ -30,13 +32,11 @@ class Expectation(NamedTuple):
 
 
 class Arrivals(NamedTuple):
-    """Light arriving at sensors, `(n,)` each: mean `charge` in photoelectrons, dark counts included, and the `mean` (ns),
-    `spread` (σ, ns) and `skewness` of the arrival time of a single photoelectron; `kind`: the sensor's type."""
+    """Light arriving at sensors: `charge (n,)`, mean in photoelectrons, dark counts included; `pulse`: when the light
+    arrives; `kind (n,)`: the sensor's type."""
 
     charge: Float[Array, " n"]
-    mean: Float[Array, " n"]
-    spread: Float[Array, " n"]
-    skewness: Float[Array, " n"]
+    pulse: Pulse
     kind: Int[Array, " n"]
 
 
@@ -45,7 +45,7 @@ class OpticalSimulator(AbstractSimulator):
 
     **Arguments**, all static:
 
-    - `segments`: pieces of a muon track (a multiple of 8), three quarters of it for a shower; the charge pattern converges as
+    - `segments`: pieces of a muon track (a multiple of 8), half as many again for a shower; the charge pattern converges as
       their square.
     - `wavelengths`: nodes of the wavelength quadrature between 280 and 700 nm.
     - `degree`: degree of the polynomials that carry transmission and colour over distance.
@@ -65,7 +65,7 @@ class OpticalSimulator(AbstractSimulator):
     degree: int = eqx.field(static=True, default=6)
     process: bool = eqx.field(static=True, default=True)
     resolved: bool = eqx.field(static=True, default=False)
-    kink_modes: int = eqx.field(static=True, default=12)
+    kink_modes: int = eqx.field(static=True, default=16)
     chunk: int = eqx.field(static=True, default=512)
 
     def __check_init__(self):
@@ -78,9 +78,9 @@ class OpticalSimulator(AbstractSimulator):
     def expected(self, detector: Detector, event: Primary) -> Expectation:
         """Mean charge, first-hit time and its spread for one primary; vmap over stacks. Fields are `(sensors,)`."""
         arrivals = self.arrivals(detector, event)
-        shift, variance = first_hit(arrivals.charge, arrivals.spread, arrivals.skewness)
+        time, variance = first_hit(arrivals.charge, arrivals.pulse)
         smear = time_smear(detector, arrivals.kind, arrivals.charge)
-        return Expectation(arrivals.charge, arrivals.mean + shift, jnp.sqrt(variance + smear**2))
+        return Expectation(arrivals.charge, time, jnp.sqrt(variance + smear**2))
 
     def sample(self, detector: Detector, event: Primary, key: PRNGKeyArray) -> Readout:
         """One event as recorded; fields are `(sensors,)`."""
@@ -111,7 +111,7 @@ class OpticalSimulator(AbstractSimulator):
         if channels.shape[0] == 1:
             return one(channels[0])
         stacked = jax.lax.map(one, channels)
-        return jax.tree.map(lambda leaf: leaf.reshape(-1)[:count], stacked)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], stacked)
 
 
 def _chunk(detector: Detector, channels: Int[Array, " n"]) -> Sensors:
@@ -122,23 +122,41 @@ def _chunk(detector: Detector, channels: Int[Array, " n"]) -> Sensors:
 
 
 def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
-    """Charge and time moments of all light on a chunk of sensors; dark counts belong to the charge alone."""
+    """Charge and arrival times of all light on a chunk of sensors; dark counts belong to the charge alone."""
     parts = [source.light(sensors, colours) for source, colours in light.sources]
     joined = Light(*(jnp.concatenate(pieces, axis=1) for pieces in zip(*parts, strict=True)))
     efficiency = detector.sensors.efficiency[sensors.kind]
-    late = select(sensors.kind, tuple(delay.mean for delay in light.delays))
-    arrival = joined.start + joined.distance * late(joined.distance) / SPEED_OF_LIGHT
     charge = jnp.sum(joined.charge, axis=1)
-    share = joined.charge / jnp.maximum(charge, 1e-20)[:, None]
-    mean = jnp.sum(share * arrival, axis=1)
-    offset = arrival - mean[:, None]
-    distance = jnp.sum(share * joined.distance, axis=1)
-    path = distance / SPEED_OF_LIGHT
-    index, dispersion, skewed = select_moments(sensors.kind, light.delays, distance)
-    unsorted = jnp.sum(share * joined.unsorted, axis=1)
-    over_face = jnp.sum(share * joined.over_face, axis=1) * (index / SPEED_OF_LIGHT) ** 2
-    variance = jnp.sum(share * offset**2, axis=1) + path**2 * unsorted * dispersion + over_face
-    third = jnp.sum(share * offset**3, axis=1) + path**3 * unsorted**1.5 * skewed
-    spread = jnp.sqrt(variance + 1e-6)
     dark = jnp.asarray([entry.dark_rate for entry in detector.sensors.types], charge.dtype) * detector.electronics.gate
-    return Arrivals(charge * efficiency + dark[sensors.kind], mean, spread, third / spread**3, sensors.kind)
+    pulse = _pulse(sensors, light.delays, joined, _membership(light))
+    return Arrivals(charge * efficiency + dark[sensors.kind], pulse, sensors.kind)
+
+
+def _pulse(sensors: Sensors, delays: tuple[Moments, ...], light: Light, member: np.ndarray) -> Pulse:
+    """When the light arrives: the moments of the pieces gathered into groups, `member (pieces, groups)`."""
+    index, dispersion, skewed = select_moments(sensors.kind, delays, light.distance)
+    path = light.distance / SPEED_OF_LIGHT
+    arrival = light.start + path * index
+    faint = 1e-12
+    charge = light.charge + faint * jnp.sum(light.charge, axis=1, keepdims=True) + 1e-30
+    gathered = charge @ member
+
+    def average(values: Array) -> Array:
+        return (charge * values) @ member / gathered
+
+    mean = average(arrival)
+    offset = arrival - mean @ member.T
+    colour = path**2 * light.unsorted * dispersion
+    face = light.over_face * (index / SPEED_OF_LIGHT) ** 2
+    third = average(offset * (offset**2 + 3 * (colour + face)) + path**3 * light.unsorted**1.5 * skewed)
+    share = gathered / jnp.sum(gathered, axis=1, keepdims=True)
+    return Pulse(share, mean, average(face) + 1e-9, average(offset**2 + colour) + 1e-6, third)
+
+
+def _membership(light: Emission) -> np.ndarray:
+    """Which of all pieces, those of one source after the other, is in which group; `(pieces, groups)` of 0 and 1."""
+    owners, first = [], 0
+    for source, _ in light.sources:
+        owners.append(first + source.groups)
+        first = int(owners[-1][-1]) + 1
+    return np.eye(first)[np.concatenate(owners)]

@@ -13,12 +13,16 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax.scipy.special import ndtr
+import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import ndtr
 
 from ...constants import SPEED_OF_LIGHT
-from .face import blurred_step, disc_solid_angle, held_below_one
+from .face import blurred_density, blurred_step, disc_solid_angle
 from .spectrum import Colour, DistanceTable, Moments
+
+# Width in cos θ below which a Gaussian of a broad profile is a peak.
+_PEAK = 0.04
 
 
 class Sensors(NamedTuple):
@@ -59,14 +63,16 @@ class Spread(NamedTuple):
 class Sight(NamedTuple):
     """How pieces and sensors see each other, `(n, pieces)` each.
 
-    `distance` in mm; `facing`: cosine between the sensor's normal and the way back to the piece; `cosine`: cosine of
-    the angle under which the piece sends light, averaged over the face to second order in size / distance;
-    `face_variance`, `face_third`: variance and third central moment of that cosine over the face; `sine_squared`: of the
-    angle at the face's centre; `along_normal`: cosine between the emitting direction and the sensor's normal;
-    `path_covariance`: covariance in mm of that cosine and the path over the face.
+    `distance` in mm; `solid_angle` of the face in sr; `over_face`: variance in mm² of the path to its points; `facing`:
+    cosine between the sensor's normal and the way back to the piece; `cosine`: cosine of the angle under which the piece
+    sends light, averaged over the face; `face_variance`, `face_third`: variance and third central moment of that cosine
+    over the face; `sine_squared`: of the angle at the face's centre; `along_normal`: cosine between the emitting
+    direction and the sensor's normal; `path_covariance`: covariance in mm of that cosine and the path over the face.
     """
 
     distance: Float[Array, "n pieces"]
+    solid_angle: Float[Array, "n pieces"]
+    over_face: Float[Array, "n pieces"]
     facing: Float[Array, "n pieces"]
     cosine: Float[Array, "n pieces"]
     face_variance: Float[Array, "n pieces"]
@@ -79,44 +85,71 @@ class Sight(NamedTuple):
 def sight(sensors: Sensors, position: Float[Array, "pieces 3"], direction: Float[Array, "pieces 3"]) -> Sight:
     """Geometry between pieces at `position` emitting around `direction` and every sensor.
 
-    Over a disc of radius a the offset q has ⟨q qᵀ⟩ = a²/4 P, P the projector on its plane. With r̂ the line of sight
-    and t the direction, cos θ = t·r̂ has the gradient (t − cos θ r̂)/d, which gives the variance, and the second-order
-    mean, weighted by the intensity ∝ 1 − 3 q·r̂/d, is a²/4d² (−4 t·P·r̂ + cos θ (4.5 r̂·P·r̂ − 1)). With ⟨q q q q⟩ =
-    a⁴/24 (P P + P P + P P) the third central moment is a⁴/16d⁴ (2 g·H·g − |g|² tr H / 2 + 3 |g|² g·r̂), g being the
-    gradient and H the second derivative of cos θ, times d and d², in the plane.
+    The mean m of the unit vectors towards a disc of radius a, weighted by solid angle, has the direction of its form factor
+    (Howell, A Catalog of Radiation Configuration Factors, B-12 and B-13, for the two components), exactly. Of the rest,
+    1 − |m|², a part (1 − |m|)²/3 is along m (exactly so on the axis) and the other one is shared out as it is far away: there the offset q on the disc has ⟨q qᵀ⟩ = a²/4 P, P the projector on its
+    plane, and cos θ the gradient g/d, g = t − cos θ r̂, with r̂ the line of sight and t the direction. With ⟨q q q q⟩ =
+    a⁴/24 (P P + P P + P P) the third central moment is a⁴/16d⁴ (2 g·H·g − |g|² tr H / 2 + 3 |g|² g·r̂), H being the second
+    derivative of cos θ, times d², in the plane. The variances are within 6 % at two radii, 15 % at 1.5 and a half at 0.3.
     """
     rx, ry, rz = (sensors.position[:, None, i] - position[None, :, i] for i in range(3))
-    distance = jnp.sqrt(rx * rx + ry * ry + rz * rz)
-    inverse = 1 / distance
-    tx, ty, tz = (direction[None, :, i] for i in range(3))
     nx, ny, nz = (sensors.normal[:, None, i] for i in range(3))
-    cosine = (rx * tx + ry * ty + rz * tz) * inverse
-    facing = -(rx * nx + ry * ny + rz * nz) * inverse
-    along_normal = tx * nx + ty * ny + tz * nz
-    # Nearer than a radius the expansion in size / distance is held at its value there.
-    scale = 0.25 * held_below_one((sensors.radius[:, None] * inverse) ** 2)
+    tx, ty, tz = (direction[None, :, i] for i in range(3))
+    squared = rx * rx + ry * ry + rz * rz
+    distance = jnp.sqrt(squared)
+    inverse = 1 / distance
+    height = -(rx * nx + ry * ny + rz * nz)
+    radius = sensors.radius[:, None]
+    solid_angle = disc_solid_angle(height, squared - height**2, radius)
+    facing, along_normal = height * inverse, tx * nx + ty * ny + tz * nz
+    central = (rx * tx + ry * ty + rz * tz) * inverse
+    deficit, mean_facing, mean_cosine = _mean_bearing(distance, facing, radius, central, along_normal)
+    mean = jnp.sqrt(1 - deficit)
+    along = (deficit / (1 + mean)) ** 2 / 3
+    # What a disc far away has as (a/2d)².
+    scale = (deficit - along) / (1 + mean_facing**2)
+    gradient = jnp.maximum(1 - mean_cosine**2 - (along_normal + mean_cosine * mean_facing) ** 2, 0.0)
+    variance = scale * gradient + mean_cosine**2 * along
+    # r̂·P·t, r̂·P·g and t·P·g, and the trace and the gg element of the second derivative of cos θ
     in_plane = 1 - facing * facing
-    mixed = cosine + along_normal * facing
-    shift = -4 * mixed + cosine * (4.5 * in_plane - 1)
-    # |P(t − cos θ r̂)|², P removing the normal component
-    gradient = 1 - cosine * cosine - (along_normal + cosine * facing) ** 2
-    variance = scale * jnp.maximum(gradient, 0.0)
-    # r̂·P·g and t·P·g with g = t − cos θ r̂, and the trace and the gg element of the second derivative of cos θ
-    along = facing * (cosine * facing + along_normal)
-    across = 1 - along_normal * along_normal - cosine * mixed
-    trace = -2 * mixed + cosine * (3 * in_plane - 2)
-    bent = -2 * along * across + cosine * (3 * along * along - gradient)
-    third = scale * scale * (2 * bent + gradient * (3 * along - 0.5 * trace))
+    mixed = central + along_normal * facing
+    onward = facing * (central * facing + along_normal)
+    across = 1 - along_normal * along_normal - central * mixed
+    trace = -2 * mixed + central * (3 * in_plane - 2)
+    bent = -2 * onward * across + central * (3 * onward * onward - gradient)
+    third = scale * scale * (2 * bent + gradient * (3 * onward - 0.5 * trace))
     return Sight(
-        distance,
-        facing,
-        cosine + scale * shift,
-        variance,
-        third,
-        1 - cosine * cosine,
-        along_normal,
-        scale * distance * along,
+        distance=distance,
+        solid_angle=solid_angle,
+        over_face=0.25 * radius**2 * in_plane,
+        facing=facing,
+        cosine=mean * mean_cosine,
+        face_variance=variance,
+        face_third=third,
+        sine_squared=1 - central * central,
+        along_normal=along_normal,
+        path_covariance=scale * distance * onward,
     )
+
+
+def _mean_bearing(
+    distance: Array, facing: Array, radius: Array, cosine: Array, along_normal: Array
+) -> tuple[Array, Array, Array]:
+    """1 − |m|², m being the mean unit vector towards a disc, and the cosines of m with the way back along the disc's normal
+    and with the direction whose cosines with the line of sight and the normal are given.
+
+    In units of the distance, B² = (1 + a²)² − 4 a² ρ², A = 1 − a² and C = 1 + a², m is ∝ ρ / (B + C) + h / (A + B). Its
+    length is a rational function with the first two terms of the expansion in a², and nearly the value on the axis.
+    Light from behind the face does not count: there it is that of a source in its plane.
+    """
+    disc = (radius / distance) ** 2
+    facing = jnp.maximum(facing, 0.0)
+    square = facing * facing
+    ahead = 2 * disc * facing / (1 - disc + jnp.sqrt((1 - disc) ** 2 + 4 * disc * square + 1e-9) + 1e-9)
+    inverse = 1 / jnp.sqrt(1 + ahead * (2 * facing + ahead))
+    second = disc * (17 + square * (28 - 45 * square)) / (16 * (1 + disc))
+    deficit = 0.25 * disc * (1 + square + second) / (1 + 0.875 * disc)
+    return deficit, (facing + ahead) * inverse, (cosine - ahead * along_normal) * inverse
 
 
 def scattered(view: Sight, spread: Spread) -> tuple[Float[Array, "n pieces"], ...]:
@@ -126,7 +159,8 @@ def scattered(view: Sight, spread: Spread) -> tuple[Float[Array, "n pieces"], ..
     To second order in the direction's change δt and the displacement δx, with r̂⊥ the line of sight across the track:
     δ cos θ = r̂⊥·(δt + cos θ δx/d) has the variance; the mean has the curvature of cos θ in both, the lag along the
     axis, and the correlation of δ cos θ with the intensity h/d³ of the displaced light. The angle θ itself is Gaussian to
-    this order, with variance v, so cos θ has the third moment −3 cos θ sin²θ v².
+    this order, with variance v, so cos θ has the third moment −3 cos θ sin²θ v². Spread over the face adds to that of the
+    track: what the two have in common, −6 cos θ v times the face's variance, is in the third moment, too.
     """
     inverse = 1 / view.distance
     cosine, squared = view.cosine, view.sine_squared
@@ -135,7 +169,7 @@ def scattered(view: Sight, spread: Spread) -> tuple[Float[Array, "n pieces"], ..
     lever = covariance + cosine * displacement
     in_plane = spread.angle + covariance * cosine + cosine * lever
     variance = squared * in_plane + spread.angle**2
-    third = -3 * cosine * squared * in_plane**2
+    third = -3 * cosine * in_plane * (squared * in_plane + 2 * view.face_variance)
     curvature = -cosine * spread.angle - covariance * (1 + cosine**2) + displacement * cosine * (1.5 * squared - 1)
     intensity = lever * (3 * squared - 1 - cosine * view.along_normal / jnp.maximum(view.facing, 0.05))
     return curvature + intensity + squared * spread.lag * inverse, variance, third
@@ -154,6 +188,11 @@ class ConeTrack(eqx.Module):
     beta: Float[Array, " nodes"]
     spread: Spread
 
+    @property
+    def groups(self) -> np.ndarray:
+        """One for all `(pieces,)`: a sensor gets its light from a short stretch of the track."""
+        return np.zeros(self.time.shape[0] - 1, int)
+
     def light(self, sensors: Sensors, colours: tuple[Colour, ...]) -> Light:
         """Charge, emission time and distance for every segment and sensor.
 
@@ -169,12 +208,11 @@ class ConeTrack(eqx.Module):
         argument = index[0] * inverse_beta - view.cosine - shift
         dispersion = index[1] * inverse_beta**2
         face, other = _middles(view.face_variance) + 1e-9, _middles(dispersion + blur)
-        third = _middles(view.face_third + third - index[2] * inverse_beta**3)
-        density = _mean_density(argument[:, :-1], argument[:, 1:], face, other, third)
-        middle = _middles(self.position.T).T
+        thirds = _middles(view.face_third), _middles(third - index[2] * inverse_beta**3)
+        density = _mean_density(argument[:, :-1], argument[:, 1:], (face, other, *thirds))
         length = jnp.sqrt(jnp.sum((self.position[1:] - self.position[:-1]) ** 2, axis=-1))
-        log_light, distance, solid_angle, over_face = _seen(sensors, middle, colours)
-        charge = length * jnp.exp(log_light) * solid_angle * density / (2 * math.pi)
+        distance, solid_angle = _middles(view.distance), _middles(view.solid_angle)
+        charge = length * _light_left(sensors, colours, distance) * solid_angle * density / (2 * math.pi)
         # Light that arrives `surplus` off the mean cone is of another colour and on another part of the face: the
         # regression of both on it.
         blurred = face + other
@@ -185,23 +223,25 @@ class ConeTrack(eqx.Module):
         colour_shift = -surplus * of_colour / _middles(inverse_beta)
         late = distance * group_slope * colour_shift + group_index * surplus * of_path
         start = _middles(self.time) + late / SPEED_OF_LIGHT
-        return Light(charge, start, distance, over_face - of_path**2 / blurred, 1 - of_colour / blurred)
+        over_face = _middles(view.over_face) - of_path**2 / blurred
+        return Light(charge, start, distance, over_face, 1 - of_colour / blurred)
 
 
 def _middles(values: Float[Array, "*n nodes"]) -> Float[Array, "*n pieces"]:
     return 0.5 * (values[..., 1:] + values[..., :-1])
 
 
-def _mean_density(first: Array, last: Array, face_variance: Array, other_variance: Array, third: Array) -> Array:
-    """Mean over [`first`, `last`] of the density whose cumulative is `blurred_step`.
+def _mean_density(first: Array, last: Array, blur: tuple[Array, Array, Array, Array]) -> Array:
+    """Mean over [`first`, `last`] of the density whose cumulative is `blurred_step`; `blur`: variances and third moments of
+    the face and of all else.
 
     An interval narrower than 2 % of the blur is widened to it, where the difference would drown in rounding: that
     changes the mean by (0.02)²/24 at most.
     """
     middle, width = 0.5 * (first + last), jnp.abs(last - first)
-    width = jnp.maximum(width, 0.02 * jnp.sqrt(face_variance + other_variance))
+    width = jnp.maximum(width, 0.02 * jnp.sqrt(blur[0] + blur[1]))
     ends = middle + 0.5 * width * jnp.asarray([-1.0, 1.0], width.dtype)[:, None, None]
-    low, high = blurred_step(ends, face_variance, other_variance, third)
+    low, high = blurred_step(ends, *blur)
     return (high - low) / width
 
 
@@ -210,7 +250,7 @@ class BroadSource(eqx.Module):
 
     **Fields** `(pieces, ...)`: `position` of the middles in mm, `direction`, `time` in ns, `extent (pieces, 3)`: vector
     from one end of the piece to the other, `length`: equivalent length in mm of light, `weights (pieces, c)`, on a basis
-    of `centres (c,)` and `sigmas (c,)` in cos θ, and the `spread` of real tracks.
+    of `centres` and `sigmas` in cos θ (static, `c` numbers each), and the `spread` of real tracks.
     """
 
     position: Float[Array, "pieces 3"]
@@ -219,34 +259,69 @@ class BroadSource(eqx.Module):
     extent: Float[Array, "pieces 3"]
     length: Float[Array, " pieces"]
     weights: Float[Array, "pieces c"]
-    centres: Float[Array, " c"]
-    sigmas: Float[Array, " c"]
     spread: Spread
+    centres: tuple[float, ...] = eqx.field(static=True)
+    sigmas: tuple[float, ...] = eqx.field(static=True)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Group of each piece, `(pieces,)`, when arrival times are described: light of all pieces reaches a sensor."""
+        return _gathered(self.time.shape[0])
 
     def light(self, sensors: Sensors, colours: tuple[Colour, ...]) -> Light:
         """Charge, emission time and distance for every piece and sensor; `colours` of the β = 1 spectrum per type."""
         view = sight(sensors, self.position, self.direction)
-        log_light, distance, solid_angle, over_face = _seen(sensors, self.position, colours)
-        index = select_moments(sensors.kind, tuple(c.inverse_index for c in colours), distance)
+        index = select_moments(sensors.kind, tuple(c.inverse_index for c in colours), view.distance)
         shift, blur, _ = scattered(view, self.spread)
-        variance = view.face_variance + blur + self._piece_variance(view) + index[1]
-        # All cones move with 1/n as that of a track with β = 1.
-        cosine = view.cosine + shift - (index[0] - colours[0].reference)
-        total = self.sigmas**2 + variance[..., None]
-        gaussians = jnp.exp(-0.5 * (cosine[..., None] - self.centres) ** 2 / total) / jnp.sqrt(2 * math.pi * total)
-        density = jnp.sum(self.weights / self._mass() * gaussians, axis=-1)
-        charge = self.length * jnp.exp(log_light) * solid_angle * density / (2 * math.pi)
-        start = jnp.broadcast_to(self.time, charge.shape)
-        return Light(charge, start, distance, over_face, jnp.ones_like(charge))
+        face = view.face_variance[..., None] + 1e-12
+        moved, slope = dispersion(view.cosine + shift, colours[0].reference)
+        other = (blur + self._piece_variance(view) + index[1] * moved**2)[..., None]
+        tilt = index[0] - colours[0].reference
+        cosine = view.cosine + shift - tilt * moved
+        density, rise = self._density(cosine[..., None], face, other)
+        density = density / (1 + tilt * slope)
+        light = self.length * _light_left(sensors, colours, view.distance)
+        charge = light * view.solid_angle * density / (2 * math.pi)
+        # More light falls on the part of the face that is nearer to a peak, and arrives at its time.
+        group_index = per_type(sensors.kind, [c.group_index for c in colours])
+        start = self.time + group_index * view.path_covariance * rise / SPEED_OF_LIGHT
+        return Light(charge, start, view.distance, view.over_face, jnp.ones_like(charge))
 
-    def _mass(self) -> Float[Array, " c"]:
-        """Part of each Gaussian of the basis that lies on [−1, 1], where it is normalised."""
-        return ndtr((1 - self.centres) / self.sigmas) - ndtr((-1 - self.centres) / self.sigmas)
+    def _density(self, cosine: Array, face: Array, other: Array) -> tuple[Array, Array]:
+        """Of light in cos θ, and the slope of its logarithm. Where a peak is narrower than the face may be, the face's own
+        shape shows."""
+        centres, sigmas = np.array(self.centres), np.array(self.sigmas)
+        # Part of each Gaussian of the basis that lies on [−1, 1], where it is normalised.
+        mass = ndtr((1 - centres) / sigmas) - ndtr((-1 - centres) / sigmas)
+        weights = self.weights / mass.astype(cosine.dtype)
+        peaks, hills = np.flatnonzero(sigmas < _PEAK), np.flatnonzero(sigmas >= _PEAK)
+        sharp, sharp_slope = blurred_density(cosine - centres[peaks], face, other + sigmas[peaks] ** 2)
+        inverse, off = 1 / (face + other + sigmas[hills] ** 2), cosine - centres[hills]
+        smooth = jnp.exp(-0.5 * off * off * inverse) * jnp.sqrt(inverse / (2 * math.pi))
+        density = jnp.sum(weights[:, peaks] * sharp, axis=-1) + jnp.sum(weights[:, hills] * smooth, axis=-1)
+        slope = jnp.sum(weights[:, peaks] * sharp_slope, axis=-1) - jnp.sum(
+            weights[:, hills] * smooth * off * inverse, axis=-1
+        )
+        return density, slope / (density + 1e-12)
 
     def _piece_variance(self, view: Sight) -> Float[Array, "n pieces"]:
         """Variance of cos θ over a piece's length: it changes by −sin²θ ℓ/d from one end to the other."""
         squared = jnp.sum(self.extent**2, axis=-1)
         return view.sine_squared**2 * squared / (12 * view.distance**2)
+
+
+def dispersion(
+    cosine: Float[Array, "..."], reference: Float[Array, ""]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """How far light of a broad source at `cosine` to the axis moves in cos θ for a change of 1/n, and that number's slope.
+
+    The light of an electron at angle α to the axis moves by (cos α − cos θ cos θ_C) / sin² θ_C: by 1 at the Cherenkov
+    angle θ_C of β = 1, whose cosine is `reference`, for electrons along the axis; not at all at the poles, where
+    α = θ_C. Between the two, 1 − (1 − sin² θ / sin² θ_C)² is near the mean; beyond the cone, 1 is.
+    """
+    ring = 1 - reference**2
+    inside = jnp.maximum(1 - (1 - cosine**2) / ring, 0.0)
+    return 1 - inside**2, -4 * inside * cosine / ring
 
 
 class IsotropicSource(eqx.Module):
@@ -256,24 +331,28 @@ class IsotropicSource(eqx.Module):
     time: Float[Array, " pieces"]
     photons: Float[Array, " pieces"]
 
+    @property
+    def groups(self) -> np.ndarray:
+        """Group of each piece, `(pieces,)`, when arrival times are described."""
+        return _gathered(self.time.shape[0])
+
     def light(self, sensors: Sensors, colours: tuple[Colour, ...]) -> Light:
         """Charge, emission time and distance for every piece and sensor; `colours` of the spectrum per photon."""
-        log_light, distance, solid_angle, over_face = _seen(sensors, self.position, colours)
-        charge = self.photons * jnp.exp(log_light) * solid_angle / (4 * math.pi)
-        return Light(charge, jnp.broadcast_to(self.time, charge.shape), distance, over_face, jnp.ones_like(charge))
+        # It sends the same in all directions: any one will do.
+        view = sight(sensors, self.position, jnp.zeros_like(self.position))
+        charge = self.photons * _light_left(sensors, colours, view.distance) * view.solid_angle / (4 * math.pi)
+        start = jnp.broadcast_to(self.time, charge.shape)
+        return Light(charge, start, view.distance, view.over_face, jnp.ones_like(charge))
 
 
-def _seen(sensors: Sensors, position: Array, colours: tuple[Colour, ...]) -> tuple[Array, Array, Array, Array]:
-    """Log of light after transmission, distance, solid angle, and variance of the path over the face, r²/4 sin² of the
-    incidence, `(n, pieces)` for pieces at `position`."""
-    rx, ry, rz = (position[None, :, i] - sensors.position[:, None, i] for i in range(3))
-    nx, ny, nz = (sensors.normal[:, None, i] for i in range(3))
-    height = rx * nx + ry * ny + rz * nz
-    squared = rx * rx + ry * ry + rz * rz
-    distance = jnp.sqrt(squared)
-    solid_angle = disc_solid_angle(height, squared - height**2, sensors.radius[:, None])
-    log_light = select(sensors.kind, tuple(colour.log_light for colour in colours))(distance)
-    return log_light, distance, solid_angle, (0.5 * sensors.radius[:, None]) ** 2 * (1 - height**2 / squared)
+def _gathered(pieces: int) -> np.ndarray:
+    """Neighbours together, four or more, in four groups at most."""
+    return np.arange(pieces) * min(4, -(-pieces // 4)) // pieces
+
+
+def _light_left(sensors: Sensors, colours: tuple[Colour, ...], distance: Float[Array, "n p"]) -> Float[Array, "n p"]:
+    """Photoelectrons per unit of light that is sent towards a sensor, after `distance` in mm."""
+    return jnp.exp(select(sensors.kind, tuple(colour.log_light for colour in colours))(distance))
 
 
 def per_type(kind: Array, values: list[Float[Array, ""]]) -> Float[Array, "n 1"]:
