@@ -75,7 +75,7 @@ def test_a_detached_early_group_costs_accuracy(charge):
     times = brute_force(charge, pulse, np.random.default_rng(7))
     mean, variance = moments(charge, pulse)
     assert mean == pytest.approx(times.mean(), abs=0.03 * times.std())
-    assert variance == pytest.approx(times.var(), rel=0.06)
+    assert variance == pytest.approx(times.var(), rel=0.08)
 
 
 @pytest.mark.parametrize("charge", [0.7, 16.0, 100.0])

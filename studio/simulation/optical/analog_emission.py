@@ -86,9 +86,8 @@ class Spectrum(eqx.Module):
 
     def dispersed(self, cosine: Float[Array, " n"], index: Float[Array, " n"]) -> Float[Array, " n"]:
         """cos θ of light of refractive `index`, given that at 400 nm, for the law of `sources.dispersion`."""
-        ring = 1 - 1 / self.reference**2
-        inside = jnp.maximum(1 - (1 - cosine**2) / ring, 0.0)
-        return cosine + (1 / index - 1 / self.reference) * (1 - inside**2)
+        of_ring = (1 - cosine**2) / (1 - 1 / self.reference**2)
+        return cosine - (1 / index - 1 / self.reference) * jnp.expm1(-2 * of_ring * (1 + of_ring))
 
     def detects(
         self, kind: Int[Array, " n"], colour: Float[Array, " n"], level: Float[Array, " n"]

@@ -129,7 +129,7 @@ def _muon_light(
 def _electron(
     simulator: OpticalSimulator, detector: Detector, optics: Optics, event: Primary, latents: Array, mean: bool
 ) -> Emission:
-    pieces = 3 * simulator.segments // 2
+    pieces = 2 * simulator.segments
     source = electron.shower_source(event, pieces, latents, mean, detector.volume)
     full = cherenkov_yield(jnp.ones((), source.length.dtype), optics.medium, optics.nodes)
     return Emission([(source, _by_type(optics.colour(full)))], _by_type(optics.delay(full)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import jax.numpy as jnp
-import numpy as np
 from jax.lax import erf
 from jaxtyping import Array, Float
 
@@ -25,15 +24,14 @@ def disc_solid_angle(
     1e-9 at ten. Nearer than a radius the depths are held below the distance and the sum below 2π, so that it stays smooth
     and positive, but it is no more than a guess there. Zero behind the plane.
     """
-    h = jnp.maximum(height, 0.0)[..., None]
-    angles = math.pi * np.arange(1, _NODES // 2 + 1) / (_NODES + 1)
-    weights = jnp.asarray(4 / (_NODES + 1) * np.sin(angles) ** 2, h.dtype)
-    squared = lateral_squared + jnp.maximum(height, 0.0) ** 2 + 1e-6
-    of_radius = jnp.asarray(np.cos(angles) ** 2, h.dtype)
-    limit = _NEAREST * squared
-    depth = jnp.sqrt(limit[..., None] * held_below_one(of_radius * (radius**2 / limit)[..., None]))
-    full = math.pi * radius**2 * jnp.sum(weights * _dipole(h, lateral_squared[..., None], depth), axis=-1)
-    return 2 * math.pi * held_below_one(full / (2 * math.pi))
+    h = jnp.maximum(height, 0.0)
+    limit = _NEAREST * (lateral_squared + h**2 + 1e-6)
+    full = jnp.zeros_like(limit)
+    # Term by term: an axis of two would be the innermost, and no loop over it fast.
+    for angle in (math.pi * k / (_NODES + 1) for k in range(1, _NODES // 2 + 1)):
+        depth = jnp.sqrt(limit * held_below_one(math.cos(angle) ** 2 * radius**2 / limit))
+        full = full + 4 / (_NODES + 1) * math.sin(angle) ** 2 * _dipole(h, lateral_squared, depth)
+    return 2 * math.pi * held_below_one(0.5 * radius**2 * full)
 
 
 def held_below_one(value: Float[Array, "..."]) -> Float[Array, "..."]:

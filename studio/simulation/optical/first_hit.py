@@ -23,6 +23,8 @@ _NODES = 18
 _REFERENCE = 0.42
 # Halvings of the bracket of a quantile: 1e-4 of it, good enough to place nodes, and 1e-12, to draw times.
 _ROUGH, _EXACT = 13, 40
+# Steps of Newton's method after it.
+_POLISH = 4
 
 
 class Pulse(NamedTuple):
@@ -51,28 +53,27 @@ class Pulse(NamedTuple):
         folded one is taken as two equal Gaussians with its variance and its fourth moment: the first of 100 photoelectrons
         is then off by 0.07 of the width of a pulse that is the face's to nine tenths, where one Gaussian would be by 0.5.
         """
-        share = (self.over_face / (self.over_face + self.other))[:, None]
-        scaled = self._standard(time)
-        centre = jnp.sqrt(math.sqrt(0.5) * share)
-        inverse = math.sqrt(0.5) / jnp.sqrt(1 - math.sqrt(0.5) * share)
+        # Groups come first, so that the innermost axis is a long one.
+        share, mean, over_face, other, third = (field.T[..., None] for field in self)
+        variance = over_face + other
+        of_face = over_face / variance
+        scaled = unskewed((time - mean) / jnp.sqrt(variance), bending(0.0, third, variance, of_face))
+        centre = jnp.sqrt(math.sqrt(0.5) * of_face)
+        inverse = math.sqrt(0.5) / jnp.sqrt(1 - math.sqrt(0.5) * of_face)
         steps = erf((scaled - centre) * inverse) + erf((scaled + centre) * inverse)
-        return 0.5 + 0.25 * jnp.sum(self.share[:, None] * steps, axis=-1)
+        return 0.5 + 0.25 * jnp.sum(share * steps, axis=0)
 
-    def _standard(self, time: Float[Array, "n times"]) -> Float[Array, "n times groups"]:
-        """The variable without skewness and of variance 1 that has its value at `time`, for each group."""
-        variance = self.over_face + self.other
-        scaled = (time[..., None] - self.mean[:, None]) * (1 / jnp.sqrt(variance))[:, None]
-        bend = bending(0.0, self.third, variance, self.over_face / variance)
-        return unskewed(scaled, bend[:, None])
+    def with_density(self, time: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        """`cumulative` at one time each, and its slope per ns, both above 1e-12."""
+        below, density = jax.jvp(self.cumulative, (time[:, None],), (jnp.ones_like(time)[:, None],))
+        return jnp.maximum(below[:, 0], 1e-12), jnp.maximum(density[:, 0], 1e-12)
 
-    def bracket(self) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        """Times in ns before and after which there is no light: six standard deviations off, and more on the side of the
-        skewness."""
+    def ends(self) -> tuple[Float[Array, "n groups"], Float[Array, "n groups"]]:
+        """Times in ns before and after which a group has no light: six standard deviations off, and more on the side of
+        the skewness."""
         variance = self.over_face + self.other
         wide, skewed = 6 * jnp.sqrt(variance), 6 * self.third / variance
-        early = self.mean - wide + jnp.minimum(skewed, 0.0)
-        late = self.mean + wide + jnp.maximum(skewed, 0.0)
-        return jnp.min(early, axis=-1), jnp.max(late, axis=-1)
+        return self.mean - wide + jnp.minimum(skewed, 0.0), self.mean + wide + jnp.maximum(skewed, 0.0)
 
     def quantile(self, probability: Float[Array, " n"]) -> Float[Array, " n"]:
         """The time in ns by which that part of the light has arrived; not to be differentiated."""
@@ -82,9 +83,13 @@ class Pulse(NamedTuple):
         """About that time, in ns: the semicircle as a Gaussian, and the error function by 1 + tanh (Page 1977, Applied
         Statistics 26, 75)."""
 
+        share, mean, over_face, other, third = (field.T for field in self)
+        variance = over_face + other
+        bend = bending(0.0, third, variance, over_face / variance)
+
         def before(time: Array) -> Array:
-            z = self._standard(time[:, None])[:, 0]
-            return jnp.sum(self.share / (1 + jnp.exp(-1.5958 * z - 0.0714 * z**3)), axis=-1) < probability
+            z = unskewed((time - mean) / jnp.sqrt(variance), bend)
+            return jnp.sum(share / (1 + jnp.exp(-1.5958 * z - 0.0714 * z**3)), axis=0) < probability
 
         return self._bisect(before, _ROUGH)
 
@@ -95,7 +100,9 @@ class Pulse(NamedTuple):
             late = before(middle)
             return (jnp.where(late, middle, low), jnp.where(late, high, middle)), None
 
-        low, high = jax.lax.scan(halve, self.bracket(), length=halvings)[0]
+        early, late = self.ends()
+        bounds = jnp.min(early, axis=-1), jnp.max(late, axis=-1)
+        low, high = jax.lax.scan(halve, bounds, length=halvings)[0]
         return 0.5 * (low + high)
 
 
@@ -106,19 +113,21 @@ def first_hit(charge: Float[Array, " n"], pulse: Pulse) -> tuple[Float[Array, " 
     and w its width there: fine at the first hit, and as far as there is light. What is summed is the difference from a
     normal step in x, which is known, so that it vanishes at both ends and the rule converges exponentially: 1e-5 of the
     first hit's width with these nodes for most pulses, 5e-3 for the longest, 3e-2 for one with a detached faint start.
-    They are held fixed in derivatives, for the integral does not depend on them.
+    The nodes move with the pulse, in derivatives too, which are therefore those of the sum.
     """
     charge = jnp.maximum(charge, 1e-4)
     any_hit = -jnp.expm1(-charge)
-    fixed = jax.lax.stop_gradient(pulse)
-    probability = jax.lax.stop_gradient(-jnp.log1p(-0.5 * any_hit) / charge)
-    early, late = fixed.bracket()
-    middle = fixed.rough_quantile(probability)
-    _, density = jax.jvp(fixed.cumulative, (middle[:, None],), (jnp.ones_like(middle)[:, None],))
-    width = jnp.minimum(probability / jnp.maximum(density[:, 0], 1e-12), 0.1 * (late - early))
-    first = jnp.minimum(-jnp.arcsinh((middle - early) / width), -6 * _REFERENCE)
-    last = jnp.maximum(jnp.arcsinh((late - middle) / width), 6 * _REFERENCE)
-    x = first[:, None] + (last - first)[:, None] * np.linspace(0.0, 1.0, _NODES)
+    probability = -jnp.log1p(-0.5 * any_hit) / charge
+    middle = _quantile(pulse, probability)
+    early, late = pulse.ends()
+    before, after = _largest(middle[:, None] - early), _largest(late - middle[:, None])
+    # Without a kink anywhere, since a kink here is a jump in what the Fisher matrix is made of.
+    width = probability / pulse.with_density(middle)[1]
+    width = width / (1 + (10 * width / (before + after)) ** 4) ** 0.25
+    least = jnp.full_like(width, 5 * _REFERENCE)
+    first = -_largest(jnp.stack([jnp.arcsinh(before / width), least], axis=-1))
+    last = _largest(jnp.stack([jnp.arcsinh(after / width), least], axis=-1))
+    x = first[:, None] + (last - first)[:, None] * np.linspace(0.0, 1.0, _NODES, dtype=charge.dtype)
     step = (last - first) / (_NODES - 1)
     offset = width[:, None] * jnp.sinh(x)
     reference = 0.5 - 0.5 * erf(x / (_REFERENCE * math.sqrt(2)))
@@ -129,3 +138,33 @@ def first_hit(charge: Float[Array, " n"], pulse: Pulse) -> tuple[Float[Array, " 
     mean = jnp.sum(part, axis=-1)
     square = 0.5 * width**2 * math.expm1(2 * _REFERENCE**2) + 2 * jnp.sum(offset * part, axis=-1)
     return middle + mean, square - mean**2
+
+
+def _largest(lengths: Float[Array, "n groups"]) -> Float[Array, " n"]:
+    """A smooth upper bound of the largest positive one."""
+    positive = jnp.maximum(lengths, 0.0)
+    scale = jax.lax.stop_gradient(jnp.max(positive, axis=-1, keepdims=True)) + 1e-9
+    return scale[:, 0] * jnp.sum((positive / scale) ** 8, axis=-1) ** 0.125
+
+
+@jax.custom_jvp
+def _quantile(pulse: Pulse, probability: Array) -> Array:
+    """A quantile below the median, with derivatives: from near it, by Newton's method for the logarithm of the cumulative,
+    which is concave there."""
+    time = pulse.rough_quantile(probability)
+    early, late = pulse.ends()
+    longest = 0.02 * (
+        jnp.max(late, axis=-1) - jnp.min(early, axis=-1)
+    )  # between two groups, where there is hardly any light, no step is to lead far away
+    for _ in range(_POLISH):
+        below, density = pulse.with_density(time)
+        time = time - jnp.clip(jnp.log(below / probability) * below / density, -longest, longest)
+    return time
+
+
+@_quantile.defjvp
+def _quantile_jvp(primals: tuple[Pulse, Array], tangents: tuple[Pulse, Array]) -> tuple[Array, Array]:
+    pulse, probability = primals
+    time = _quantile(pulse, probability)
+    _, change = jax.jvp(lambda moved: moved.cumulative(time[:, None])[:, 0], primals[:1], tangents[:1])
+    return time, (tangents[1] - change) / pulse.with_density(time)[1]

@@ -45,7 +45,7 @@ class OpticalSimulator(AbstractSimulator):
 
     **Arguments**, all static:
 
-    - `segments`: pieces of a muon track (a multiple of 8), half as many again for a shower; the charge pattern converges as
+    - `segments`: pieces of a muon track (a multiple of 8), twice as many for a shower; the charge pattern converges as
       their square.
     - `wavelengths`: nodes of the wavelength quadrature between 280 and 700 nm.
     - `degree`: degree of the polynomials that carry transmission and colour over distance.
@@ -139,6 +139,7 @@ def _pulse(sensors: Sensors, delays: tuple[Moments, ...], light: Light, member: 
     arrival = light.start + path * index
     faint = 1e-12
     charge = light.charge + faint * jnp.sum(light.charge, axis=1, keepdims=True) + 1e-30
+    member = member.astype(charge.dtype)
     gathered = charge @ member
 
     def average(values: Array) -> Array:

@@ -171,7 +171,9 @@ def scattered(view: Sight, spread: Spread) -> tuple[Float[Array, "n pieces"], ..
     variance = squared * in_plane + spread.angle**2
     third = -3 * cosine * in_plane * (squared * in_plane + 2 * view.face_variance)
     curvature = -cosine * spread.angle - covariance * (1 + cosine**2) + displacement * cosine * (1.5 * squared - 1)
-    intensity = lever * (3 * squared - 1 - cosine * view.along_normal / jnp.maximum(view.facing, 0.05))
+    # Held at grazing incidence, without a kink: the facing is taken as 0.05 at least.
+    facing = (view.facing**4 + 0.05**4) ** 0.25
+    intensity = lever * (3 * squared - 1 - cosine * view.along_normal / facing)
     return curvature + intensity + squared * spread.lag * inverse, variance, third
 
 
@@ -235,11 +237,11 @@ def _mean_density(first: Array, last: Array, blur: tuple[Array, Array, Array, Ar
     """Mean over [`first`, `last`] of the density whose cumulative is `blurred_step`; `blur`: variances and third moments of
     the face and of all else.
 
-    An interval narrower than 2 % of the blur is widened to it, where the difference would drown in rounding: that
-    changes the mean by (0.02)²/24 at most.
+    Intervals are widened by 2 % of the blur in square, since in narrow ones the difference would drown in rounding: that
+    changes the mean by (0.02)²/24.
     """
-    middle, width = 0.5 * (first + last), jnp.abs(last - first)
-    width = jnp.maximum(width, 0.02 * jnp.sqrt(blur[0] + blur[1]))
+    middle = 0.5 * (first + last)
+    width = jnp.sqrt((last - first) ** 2 + 0.02**2 * (blur[0] + blur[1]))
     ends = middle + 0.5 * width * jnp.asarray([-1.0, 1.0], width.dtype)[:, None, None]
     low, high = blurred_step(ends, *blur)
     return (high - low) / width
@@ -273,12 +275,12 @@ class BroadSource(eqx.Module):
         view = sight(sensors, self.position, self.direction)
         index = select_moments(sensors.kind, tuple(c.inverse_index for c in colours), view.distance)
         shift, blur, _ = scattered(view, self.spread)
-        face = view.face_variance[..., None] + 1e-12
+        face = view.face_variance + 1e-12
         moved, slope = dispersion(view.cosine + shift, colours[0].reference)
-        other = (blur + self._piece_variance(view) + index[1] * moved**2)[..., None]
+        other = blur + self._piece_variance(view) + index[1] * moved**2
         tilt = index[0] - colours[0].reference
         cosine = view.cosine + shift - tilt * moved
-        density, rise = self._density(cosine[..., None], face, other)
+        density, rise = self._density(cosine, face, other)
         density = density / (1 + tilt * slope)
         light = self.length * _light_left(sensors, colours, view.distance)
         charge = light * view.solid_angle * density / (2 * math.pi)
@@ -290,18 +292,17 @@ class BroadSource(eqx.Module):
     def _density(self, cosine: Array, face: Array, other: Array) -> tuple[Array, Array]:
         """Of light in cos θ, and the slope of its logarithm. Where a peak is narrower than the face may be, the face's own
         shape shows."""
-        centres, sigmas = np.array(self.centres), np.array(self.sigmas)
-        # Part of each Gaussian of the basis that lies on [−1, 1], where it is normalised.
+        dtype = cosine.dtype
+        centres, sigmas = (np.array(values, dtype)[:, None, None] for values in (self.centres, self.sigmas))
+        # A Gaussian of the basis is normalised on [−1, 1].
         mass = ndtr((1 - centres) / sigmas) - ndtr((-1 - centres) / sigmas)
-        weights = self.weights / mass.astype(cosine.dtype)
+        weights = self.weights.T[:, None, :] / mass.astype(dtype)
         peaks, hills = np.flatnonzero(sigmas < _PEAK), np.flatnonzero(sigmas >= _PEAK)
         sharp, sharp_slope = blurred_density(cosine - centres[peaks], face, other + sigmas[peaks] ** 2)
         inverse, off = 1 / (face + other + sigmas[hills] ** 2), cosine - centres[hills]
-        smooth = jnp.exp(-0.5 * off * off * inverse) * jnp.sqrt(inverse / (2 * math.pi))
-        density = jnp.sum(weights[:, peaks] * sharp, axis=-1) + jnp.sum(weights[:, hills] * smooth, axis=-1)
-        slope = jnp.sum(weights[:, peaks] * sharp_slope, axis=-1) - jnp.sum(
-            weights[:, hills] * smooth * off * inverse, axis=-1
-        )
+        smooth = weights[hills] * jnp.exp(-0.5 * off * off * inverse) * jnp.sqrt(inverse / (2 * math.pi))
+        density = jnp.sum(weights[peaks] * sharp, axis=0) + jnp.sum(smooth, axis=0)
+        slope = jnp.sum(weights[peaks] * sharp_slope, axis=0) - jnp.sum(smooth * off * inverse, axis=0)
         return density, slope / (density + 1e-12)
 
     def _piece_variance(self, view: Sight) -> Float[Array, "n pieces"]:
@@ -317,11 +318,12 @@ def dispersion(
 
     The light of an electron at angle α to the axis moves by (cos α − cos θ cos θ_C) / sin² θ_C: by 1 at the Cherenkov
     angle θ_C of β = 1, whose cosine is `reference`, for electrons along the axis; not at all at the poles, where
-    α = θ_C. Between the two, 1 − (1 − sin² θ / sin² θ_C)² is near the mean; beyond the cone, 1 is.
+    α = θ_C. With x = sin² θ / sin² θ_C, 1 − exp(−2x − 2x²) is near the mean between the two, and near 1 beyond the cone.
     """
     ring = 1 - reference**2
-    inside = jnp.maximum(1 - (1 - cosine**2) / ring, 0.0)
-    return 1 - inside**2, -4 * inside * cosine / ring
+    of_ring = (1 - cosine**2) / ring
+    still = jnp.exp(-2 * of_ring * (1 + of_ring))
+    return 1 - still, -4 * cosine / ring * (1 + 2 * of_ring) * still
 
 
 class IsotropicSource(eqx.Module):
