@@ -69,11 +69,10 @@ class Pulse(NamedTuple):
         return jnp.maximum(below[:, 0], 1e-12), jnp.maximum(density[:, 0], 1e-12)
 
     def ends(self) -> tuple[Float[Array, "n groups"], Float[Array, "n groups"]]:
-        """Times in ns before and after which a group has no light: six standard deviations off, and more on the side of
-        the skewness."""
+        """Times in ns before and after which a group has no light: six standard deviations off, and more where it is skew."""
         variance = self.over_face + self.other
-        wide, skewed = 6 * jnp.sqrt(variance), 6 * self.third / variance
-        return self.mean - wide + jnp.minimum(skewed, 0.0), self.mean + wide + jnp.maximum(skewed, 0.0)
+        reach = 6 * jnp.sqrt(variance + (1.5 * self.third / variance) ** 2)
+        return self.mean - reach, self.mean + reach
 
     def quantile(self, probability: Float[Array, " n"]) -> Float[Array, " n"]:
         """The time in ns by which that part of the light has arrived; not to be differentiated."""
@@ -115,7 +114,7 @@ def first_hit(charge: Float[Array, " n"], pulse: Pulse) -> tuple[Float[Array, " 
     first hit's width with these nodes for most pulses, 5e-3 for the longest, 3e-2 for one with a detached faint start.
     The nodes move with the pulse, in derivatives too, which are therefore those of the sum.
     """
-    charge = jnp.maximum(charge, 1e-4)
+    charge = jnp.sqrt(charge**2 + 1e-8)  # of a sensor without light the first hit is that of a single photoelectron
     any_hit = -jnp.expm1(-charge)
     probability = -jnp.log1p(-0.5 * any_hit) / charge
     middle = _quantile(pulse, probability)
