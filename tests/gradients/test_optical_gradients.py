@@ -1,8 +1,8 @@
 """The gradient of the design objective, log σ of an event's parameters, by everything that is built.
 
 Against central differences in float64: 1e-5 relative (Richardson's extrapolation of steps 1e-4 and 5e-5 in natural units
-leaves 1e-8 even where light is made beside a sensor and the objective bends within millimetres; rounding adds 1e-13 / 1e-4, 1e-9). Taylor slope 2.0 ± 0.05. At the edges of the parametrisation values
-and gradients stay finite.
+leaves 1e-8 even where light is made beside a sensor and the objective bends within millimetres; rounding adds 1e-13 over
+the step, 1e-9). Taylor slope 2.0 ± 0.05. At the edges of the parametrisation values and gradients stay finite.
 """
 
 import functools

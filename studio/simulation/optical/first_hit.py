@@ -74,6 +74,11 @@ class Pulse(NamedTuple):
         reach = 6 * jnp.sqrt(variance + (1.5 * self.third / variance) ** 2)
         return self.mean - reach, self.mean + reach
 
+    def bracket(self) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        """Times in ns before and after which there is no light at all."""
+        early, late = self.ends()
+        return jnp.min(early, axis=-1), jnp.max(late, axis=-1)
+
     def quantile(self, probability: Float[Array, " n"]) -> Float[Array, " n"]:
         """The time in ns by which that part of the light has arrived; not to be differentiated."""
         return self._bisect(lambda time: self.cumulative(time[:, None])[:, 0] < probability, _EXACT)
@@ -81,7 +86,6 @@ class Pulse(NamedTuple):
     def rough_quantile(self, probability: Float[Array, " n"]) -> Float[Array, " n"]:
         """About that time, in ns: the semicircle as a Gaussian, and the error function by 1 + tanh (Page 1977, Applied
         Statistics 26, 75)."""
-
         share, mean, over_face, other, third = (field.T for field in self)
         variance = over_face + other
         bend = bending(0.0, third, variance, over_face / variance)
@@ -99,9 +103,7 @@ class Pulse(NamedTuple):
             late = before(middle)
             return (jnp.where(late, middle, low), jnp.where(late, high, middle)), None
 
-        early, late = self.ends()
-        bounds = jnp.min(early, axis=-1), jnp.max(late, axis=-1)
-        low, high = jax.lax.scan(halve, bounds, length=halvings)[0]
+        low, high = jax.lax.scan(halve, self.bracket(), length=halvings)[0]
         return 0.5 * (low + high)
 
 
@@ -149,12 +151,11 @@ def _largest(lengths: Float[Array, "n groups"]) -> Float[Array, " n"]:
 @jax.custom_jvp
 def _quantile(pulse: Pulse, probability: Array) -> Array:
     """A quantile below the median, with derivatives: from near it, by Newton's method for the logarithm of the cumulative,
-    which is concave there."""
+    which is concave for a single group."""
     time = pulse.rough_quantile(probability)
-    early, late = pulse.ends()
-    longest = 0.02 * (
-        jnp.max(late, axis=-1) - jnp.min(early, axis=-1)
-    )  # between two groups, where there is hardly any light, no step is to lead far away
+    early, late = pulse.bracket()
+    # Between two groups, where there is hardly any light, no step is to lead far away.
+    longest = 0.02 * (late - early)
     for _ in range(_POLISH):
         below, density = pulse.with_density(time)
         time = time - jnp.clip(jnp.log(below / probability) * below / density, -longest, longest)
