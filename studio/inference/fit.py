@@ -2,118 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from .._linear import solve_positive
 
-_FIRST_DAMPING = 5e-2
+# Damping of the first step, what a step that failed raises it to at least, its least value, and that at which a fit has
+# nowhere to go: steps are then a thirtieth of what the information promises.
+_FIRST, _RAISED, _LEAST, _STUCK = 1e-2, 0.2, 1e-4, 30.0
+
+# Gain in value still to be made beyond which the information is computed anew after every step; nearer to the maximum it
+# hardly changes, and is computed once more where the fit seems to have converged.
+_FAR = 5.0
 
 
 class Evaluated(NamedTuple):
-    """An objective at a point: `value` to be maximized, `gradient (k,)`, positive definite `information (k, k)`, and
-    whatever else is wanted of the point in `extra`."""
+    """An objective at a point: `value` to be maximized, `gradient (k,)`, positive definite `information (k, k)`, of that
+    point or of one near it, and whatever else is wanted of the point in `extra`."""
 
     value: Float[Array, ""]
     gradient: Float[Array, " k"]
     information: Float[Array, "k k"]
     extra: Any
 
+    @property
+    def left(self) -> Float[Array, ""]:
+        """Gain in value that one full step promises."""
+        newton = solve_positive(self.information + 1e-9 * jnp.diag(jnp.diag(self.information)), self.gradient)
+        return 0.5 * jnp.sum(newton * self.gradient)
+
 
 class Progress(NamedTuple):
-    """Where a fit stands: the best point found, its evaluation, the `damping` of the next step, and the factor `growth` by
-    which the damping grows should that step fail."""
+    """Where a fit stands: the best point found, its evaluation, the `damping` of the next step, the factor `growth` by which
+    the damping grows should that step fail, and the gain `left` that a full step promises: small once it has converged."""
 
     point: Any
     evaluated: Evaluated
     damping: Float[Array, ""]
     growth: Float[Array, ""]
+    left: Float[Array, ""]
 
-    @property
-    def left(self) -> Float[Array, ""]:
-        """Gain in value that one more full step promises: small once the fit has converged."""
-        best = self.evaluated
-        newton = solve_positive(best.information + 1e-9 * jnp.diag(jnp.diag(best.information)), best.gradient)
-        return 0.5 * jnp.sum(newton * best.gradient)
+    def open(self, close: float) -> Array:
+        """Whether there is more than `close` to gain, and a way on."""
+        return (self.left > close) & (self.damping < _STUCK)
 
 
 class Problem(NamedTuple):
     """What is to be maximized, over `k` parameters.
 
-    `evaluate(point)`; `slope(point)`: value, gradient and extra alone, which cost less; `step(point, change)`: the point
-    moved by `change (k,)` in the units of the gradient; `limits (k,)`: the longest step of each parameter, longer ones are
-    shortened as a whole; `start`: a point.
+    `slope(point)`: value, gradient and extra; `information(point)`; `step(point, change)`: the point moved by `change (k,)` in
+    the units of the gradient; `limits (k,)`: the longest step of each parameter, longer ones are shortened as a whole;
+    `start`: a point.
     """
 
-    evaluate: Callable[[Any], Evaluated]
     slope: Callable[[Any], tuple[Array, Array, Any]]
+    information: Callable[[Any], Array]
     step: Callable[[Any, Float[Array, " k"]], Any]
     limits: Float[Array, " k"]
     start: Any
 
 
 def begin(problem: Problem) -> Progress:
-    """A fit that has evaluated nothing yet: its first iteration evaluates the start itself, and must be a fresh one."""
+    """A fit that has evaluated nothing yet: its first iteration evaluates the start itself."""
     size = problem.limits.shape[0]
-    extra = jax.eval_shape(problem.evaluate, problem.start).extra
+    extra = jax.eval_shape(problem.slope, problem.start)[2]
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), extra)
     number = lambda value: jnp.asarray(value, jnp.float64)  # noqa: E731
     worst = Evaluated(number(-jnp.inf), jnp.zeros(size, jnp.float64), jnp.eye(size, dtype=jnp.float64), nothing)
-    return Progress(problem.start, worst, number(_FIRST_DAMPING), number(2.0))
+    return Progress(problem.start, worst, number(_FIRST), number(1.0), number(jnp.inf))
 
 
-def advance(problem: Problem, progress: Progress, fresh: Sequence[bool]) -> Progress:
-    """Maximize by damped Fisher scoring, one iteration for each entry of `fresh`.
+def advance(problem: Problem, progress: Progress, close: float, iterations: int) -> Progress:
+    """Maximize by damped Fisher scoring, until less than `close` is left to gain: `iterations` at most.
 
-    Only iterations that are `fresh` compute the information anew; the others keep it from before. A step that does not
-    raise the value is taken back. The damping follows the ratio of the gain to the promised one (Nielsen 1999,
-    IMM-REP-1999-05, equation 2.3).
+    A step that does not raise the value is taken back. The damping follows the ratio of the gain to the promised one
+    (Nielsen 1999, IMM-REP-1999-05, equation 2.3). Not for reverse differentiation.
     """
-    limits = problem.limits
-
-    def iterate(state: Progress, renew: Array) -> tuple[Progress, None]:
-        best, damping = state.evaluated, state.damping
-        diagonal = jnp.diag(best.information)
-        damped = best.information + jnp.diag(damping * diagonal + 1e-12 * jnp.max(diagonal))
-        change = solve_positive(damped, best.gradient)
-        change = jnp.where(jnp.isfinite(change), change, 0.0)
-        change = change / jnp.maximum(jnp.max(jnp.abs(change) / limits), 1.0)
-        promised = best.gradient @ change - 0.5 * change @ best.information @ change
-
-        def kept(point: Any) -> Evaluated:
-            value, gradient, extra = problem.slope(point)
-            return Evaluated(value, gradient, best.information, extra)
-
-        trial = problem.step(state.point, change.astype(limits.dtype))
-        there = jax.lax.cond(renew, problem.evaluate, kept, trial)
-        better = there.value > best.value
-        first = jnp.isneginf(best.value)
-        choose = lambda new, old: jnp.where(better, new, old)  # noqa: E731
-        point, evaluated = jax.tree.map(choose, (trial, there), (state.point, best))
-        ratio = jnp.where(first, 0.5, (there.value - best.value) / jnp.maximum(promised, 1e-12))
-        shrunk = damping * jnp.clip(1 - (2 * ratio - 1) ** 3, 0.2, 2.0)
-        damping = jnp.where(first, damping, jnp.where(better, shrunk, damping * state.growth))
-        growth = jnp.where(better, 2.0, 2 * state.growth)
-        return Progress(point, evaluated, jnp.clip(damping, 1e-4, 1e4), jnp.minimum(growth, 64.0)), None
-
-    return jax.lax.scan(iterate, progress, jnp.asarray(np.asarray(fresh, bool)))[0]
-
-
-def advance_until(problem: Problem, progress: Progress, fresh: Sequence[bool], close: float, rounds: int) -> Progress:
-    """As `advance`, round after round, until less than `close` is left to gain; at least one and at most `rounds` of them.
-    Not for reverse differentiation."""
 
     def going(state: tuple[Array, Progress]) -> Array:
         made, now = state
-        return (made < 1) | (made < rounds) & (now.left > close)
+        return (made < iterations) & now.open(close)
 
     def more(state: tuple[Array, Progress]) -> tuple[Array, Progress]:
         made, now = state
-        return made + 1, advance(problem, now, fresh)
+        return made + 1, _iterate(problem, now, close)
 
     return jax.lax.while_loop(going, more, (jnp.zeros((), int), progress))[1]
+
+
+def _iterate(problem: Problem, state: Progress, close: float) -> Progress:
+    best, limits = state.evaluated, problem.limits
+    first = jnp.isneginf(best.value)
+    diagonal = jnp.diag(best.information)
+    damped = best.information + jnp.diag(state.damping * diagonal + 1e-12 * jnp.max(diagonal))
+    change = solve_positive(damped, best.gradient)
+    change = jnp.where(jnp.isfinite(change), change, 0.0)
+    change = change / jnp.maximum(jnp.max(jnp.abs(change) / limits), 1.0)
+    promised = best.gradient @ change - 0.5 * change @ best.information @ change
+    trial = problem.step(state.point, change.astype(limits.dtype))
+    value, gradient, extra = problem.slope(trial)
+    better = value > best.value
+
+    there = Evaluated(value, gradient, best.information, extra)
+    point, reached = jax.tree.map(lambda new, old: jnp.where(better, new, old), (trial, there), (state.point, best))
+    anew = better & (first | (reached.left > _FAR) | (reached.left < close))
+    information = jax.lax.cond(anew, problem.information, lambda _: best.information, point)
+    evaluated = reached._replace(information=information)
+
+    ratio = jnp.where(first, 0.5, (value - best.value) / jnp.maximum(promised, 1e-12))
+    shrunk = state.damping * jnp.clip(1 - (2 * ratio - 1) ** 3, 0.2, 2.0)
+    raised = jnp.maximum(state.damping * state.growth, _RAISED)
+    damping = jnp.clip(jnp.where(first, state.damping, jnp.where(better, shrunk, raised)), _LEAST, _STUCK)
+    growth = jnp.where(better, 2.0, 2 * state.growth)
+    return Progress(point, evaluated, damping, jnp.minimum(growth, 64.0), evaluated.left)

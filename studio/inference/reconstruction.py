@@ -19,20 +19,26 @@ from ..detector import Detector
 from ..event import Primary, Readout
 from ..simulation import OpticalSimulator
 from .fisher import require_x64
-from .fit import Evaluated, Problem, Progress, advance_until, begin
+from .fit import Problem, Progress, advance, begin
 from .likelihood import likelihood_of
 from .parameters import groups_of, moved, names_of, scales
 from .seeds import inside_points, seeds
 from .sensitivity import log_likelihood, sensitivity
 
-# A fit has converged when one more step would gain less than this in log likelihood: the step is then one standard
-# deviation long in the space of all parameters and latents, some 25, which is 0.2 of each one's own.
-_CLOSE = 0.5
+# A fit goes on while one more step would gain more than this in log likelihood: a step of 0.6 standard deviations in the
+# space of all parameters and latents. It has converged with less than that to gain, or where no step gains anything, as on
+# the ripples that sensors beside a track make, with less than the second number.
+_CLOSE, _ENOUGH = 0.2, 1.0
 
-# Iterations between two looks at whether an event has converged: at the fresh one the information, which costs most, is
-# computed anew. How many such rounds are made with few segments before the fit proper.
-_ROUND = (True, False, False)
-_ROUGH_ROUNDS = 6
+# Iterations with few segments before the fit proper, at most, and those between two looks at which of several events side
+# by side have converged.
+_ROUGH, _TOGETHER = 18, 6
+
+# Relative error of the mean charges that is allowed for until then.
+_DOUBT = 0.3
+
+# Starts that are tried so, and goodness of fit above which the next one is.
+_TRIED, _POOR = 4, 0.8
 
 # Pearson's χ² per degree of freedom beyond which a fit is taken to have ended in a wrong maximum.
 _BAD = 2.0
@@ -141,10 +147,10 @@ def _fitted(
     """All fits from the seed of `rank`; events leave as they converge."""
     place = jnp.asarray(rank)
     progress = _in_batches(lambda of: _begun(fitter, detector, of, candidates, energies, place, batch), batch, readouts)
-    pending, rounds = np.arange(readouts.charge.shape[0]), -(-iterations // len(_ROUND))
+    pending = np.arange(readouts.charge.shape[0])
     # One event alone goes on until it has converged; of several side by side the slower ones go on in new batches.
-    together = rounds if batch == 1 else 2
-    for _ in range(0, rounds, together):
+    together = iterations if batch == 1 else _TOGETHER
+    for _ in range(0, iterations, together):
         chosen = jax.tree.map(lambda leaf, kept=pending: leaf[kept], (progress, readouts))
         moved_on, open_ = _in_batches(lambda pair: _advanced(fitter, detector, pair, together, batch), batch, chosen)
         progress = jax.tree.map(lambda old, new, kept=pending: old.at[kept].set(new), progress, moved_on)
@@ -184,28 +190,45 @@ def _begun(
         coarse = fitter.coarse
         tried = seeds(detector, readout, fitter.particle, candidates, energies)
         mean = dataclasses.replace(coarse, process=False)
-        likelihood, none = likelihood_of(mean), jnp.zeros(0, energies.dtype)
+        likelihood, none = likelihood_of(mean, _DOUBT), jnp.zeros(0, energies.dtype)
         value = lambda seed: log_likelihood(mean, likelihood, detector, seed, none, readout)[0]  # noqa: E731
         values = jax.lax.map(value, tried).reshape(-1, energies.shape[0])
-        # The best energy of the shift along the axis that comes at this rank: starts of different rank differ.
-        shift = jnp.argsort(-jnp.max(values, axis=1))[jnp.minimum(rank, values.shape[0] - 1)]
-        chosen = shift * energies.shape[0] + jnp.argmax(values[shift])
-        problem = _problem(coarse, detector, readout, tried[chosen], with_latents=False)
-        event, _ = advance_until(problem, begin(problem), _ROUND, _CLOSE, _ROUGH_ROUNDS).point
+        # The best energy of each direction and shift, the best of them first: one after the other until one fits.
+        order = jnp.argsort(-jnp.max(values, axis=1))
+        count = detector.sensors.count
+
+        def fit(place: Array) -> tuple[Primary, Array, Array]:
+            chosen = order[jnp.minimum(place, order.shape[0] - 1)]
+            start = tried[chosen * energies.shape[0] + jnp.argmax(values[chosen])]
+            problem = _problem(coarse, detector, readout, start, with_latents=False)
+            found = advance(problem, begin(problem), 5 * _CLOSE, _ROUGH)
+            return found.point[0], found.evaluated.value, found.evaluated.extra / count
+
+        def going(state: tuple[Array, tuple[Primary, Array, Array]]) -> Array:
+            made, (_, _, goodness) = state
+            return (made < 1) | (made < _TRIED) & (goodness > _POOR)
+
+        def more(state: tuple[Array, tuple[Primary, Array, Array]]) -> tuple[Array, tuple[Primary, Array, Array]]:
+            made, best = state
+            new = fit(rank + made)
+            return made + 1, jax.tree.map(lambda a, b: jnp.where(new[1] > best[1], a, b), new, best)
+
+        nothing = (tried[0], jnp.asarray(-jnp.inf, jnp.float64), jnp.asarray(jnp.inf, jnp.float64))
+        event = jax.lax.while_loop(going, more, (jnp.zeros((), int), nothing))[1][0]
         return begin(_problem(fitter.simulator, detector, readout, event, with_latents=True))
 
     return jax.lax.map(one, readouts, batch_size=batch if batch > 1 else None)
 
 
 @eqx.filter_jit
-def _advanced(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readout], rounds: int, batch: int):
-    """Fits after at most `rounds` more rounds, and which of them have not converged."""
+def _advanced(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readout], iterations: int, batch: int):
+    """Fits after at most so many more iterations, and which of them go on."""
 
     def one(pair: tuple[Progress, Readout]) -> tuple[Progress, Array]:
         progress, readout = pair
         problem = _problem(fitter.simulator, detector, readout, progress.point[0], with_latents=True)
-        after = advance_until(problem, progress, _ROUND, _CLOSE, rounds)
-        return after, after.left > _CLOSE
+        after = advance(problem, progress, _CLOSE, iterations)
+        return after, after.open(_CLOSE)
 
     return jax.lax.map(one, stacked, batch_size=batch if batch > 1 else None)
 
@@ -224,7 +247,7 @@ def _judged(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readou
         regular = regular & jnp.isfinite(found.evaluated.value)
         dark = (jnp.sum(readout.charge) < fitter.least_charge) | (jnp.sum(readout.hit) < size)
         status = jnp.select(
-            [dark, ~regular, ~detector.volume.contains(event.vertex), found.left > _CLOSE],
+            [dark, ~regular, ~detector.volume.contains(event.vertex), found.left > _ENOUGH],
             [Status.TOO_LITTLE_LIGHT, Status.SINGULAR, Status.OUTSIDE, Status.NOT_CONVERGED],
             Status.CONVERGED,
         )
@@ -237,17 +260,14 @@ def _problem(
     simulator: OpticalSimulator, detector: Detector, readout: Readout, event: Primary, with_latents: bool
 ) -> Problem:
     """The log likelihood of a readout, from `event` and latents of zero."""
-    likelihood, groups = likelihood_of(simulator), groups_of(event)
+    likelihood, groups = likelihood_of(simulator, 0.0 if with_latents else _DOUBT), groups_of(event)
     size, count = len(names_of(groups)), simulator.latent_count(event) if with_latents else 0
     dtype = event.kinetic_energy.dtype
 
-    def evaluate(point: tuple[Primary, Array]) -> Evaluated:
+    def information(point: tuple[Primary, Array]) -> Array:
         event, latents = point
-        there = sensitivity(simulator, likelihood, detector, event, latents, groups, readout=readout)
-        pull = jnp.concatenate([jnp.zeros(size), latents]).astype(jnp.float64)
-        prior = jnp.concatenate([jnp.zeros(size), jnp.ones(count)])
-        value = _finite(there.value - 0.5 * jnp.sum(pull**2))
-        return Evaluated(value, there.gradient - pull, there.information + jnp.diag(prior), there.pearson)
+        prior = jnp.diag(jnp.concatenate([jnp.zeros(size), jnp.ones(count)]))
+        return sensitivity(simulator, likelihood, detector, event, latents, groups).information + prior
 
     def slope(point: tuple[Primary, Array]) -> tuple[Array, Array, Array]:
         event, latents = point
@@ -272,7 +292,7 @@ def _problem(
     # 0.5 m, 0.3 rad, 30 %, 3 ns, and 1.5 standard deviations of a latent, in the parameters' natural units.
     steps = {"vertex": 50.0, "direction": 30.0, "kinetic_energy": 30.0, "time": 30.0}
     limits = [steps[name.split(".")[0]] for name in names_of(groups)] + [1.5] * count
-    return Problem(evaluate, slope, step, jnp.asarray(limits, dtype), (event, jnp.zeros(count, dtype)))
+    return Problem(slope, information, step, jnp.asarray(limits, dtype), (event, jnp.zeros(count, dtype)))
 
 
 def _finite(value: Array) -> Array:

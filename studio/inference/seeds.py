@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from ..constants import SPEED_OF_LIGHT
 from ..detector import Detector
 from ..event import Primary, Readout
-from ..simulation.optical.directions import unit
+from ..simulation.optical.directions import turned, unit
 from ..simulation.optical.spectrum import LONGEST, SHORTEST
 
 # Time scale in ns within which hits agree with a point of emission.
@@ -64,23 +64,56 @@ def point_of_emission(
     return best, agreement(best)[1]
 
 
+def ring_direction(
+    detector: Detector, readout: Readout, vertex: Float[Array, "3"], first: Float[Array, "3"]
+) -> Float[Array, "3"]:
+    """The axis of a Cherenkov ring seen from `vertex` that makes the charges most likely: a ring of 0.1 in cos θ about
+    0.75, on little light everywhere. Directions around `first` are tried, then twice finer ones around the best."""
+    offset = detector.placed.positions - vertex
+    distance = jnp.sqrt(jnp.sum(offset**2, axis=-1, keepdims=True))
+    towards = offset / distance
+    facing = jnp.clip(-jnp.sum(towards * detector.placed.normals, axis=-1), 0.1, 1.0)
+    solid_angle = (detector.placed.radii / distance[:, 0]) ** 2 * facing
+
+    def score(direction: Array) -> Array:
+        light = solid_angle * (jnp.exp(-0.5 * ((towards @ direction - 0.75) / 0.1) ** 2) + 0.03)
+        return jnp.sum(readout.charge * jnp.log(light / jnp.sum(light)))
+
+    radius, turn = jnp.sqrt(_DISC[:, 0]), 2 * math.pi * _DISC[:, 1]
+    local = jnp.stack([radius * jnp.cos(turn), radius * jnp.sin(turn)], axis=-1).astype(first.dtype)
+    best = first
+    for reach in (0.6, 0.2, 0.07):
+        tried = jnp.concatenate([best[None], turned(best, reach * local)])
+        best = tried[jnp.argmax(jax.vmap(score)(tried))]
+    return best
+
+
+_DISC = qmc.Sobol(2, scramble=False).random(64)
+
+
 def seeds(
     detector: Detector, readout: Readout, particle: str, candidates: Float[Array, "c 3"], energies: Float[Array, " e"]
 ) -> Primary:
-    """Starting points for one event, stacked: shifts along the ring axis × energies.
+    """Starting points for one event, stacked: directions × shifts along them × energies.
 
-    The direction is the charge-weighted mean direction of the light from the point of emission; the vertex of a track
-    lies before that point, so it is tried at several distances back along the axis, the time with it.
+    Directions are the charge-weighted mean one of the light from the point of emission and the axis of its ring; the vertex
+    of a track lies before that point, so it is tried at several distances back along the axis, the time with it.
     """
     vertex, time = point_of_emission(detector, readout, candidates)
     offset = detector.placed.positions - vertex
     distance = jnp.sqrt(jnp.sum(offset**2, axis=-1, keepdims=True))
-    direction = unit(jnp.sum(readout.charge[:, None] * offset / distance, axis=0) + 1e-9)
-    shifts = jnp.asarray([0.0] if particle == "point" else [-800.0, -300.0, 0.0], energies.dtype)
-    shift, energy = (grid.reshape(-1) for grid in jnp.meshgrid(shifts, energies, indexing="ij"))
-    moved = vertex + shift[:, None] * direction
+    mean = unit(jnp.sum(readout.charge[:, None] * offset / distance, axis=0) + 1e-9)
+    directions = jnp.stack([mean, ring_direction(detector, readout, vertex, mean)])
+    if particle == "point":
+        directions = mean[None]
+    shifts = jnp.asarray([0.0] if particle == "point" else [-1000.0, -500.0, -100.0], energies.dtype)
+    which, shift, energy = (
+        grid.reshape(-1) for grid in jnp.meshgrid(jnp.arange(directions.shape[0]), shifts, energies, indexing="ij")
+    )
+    along = directions[which]
+    moved = vertex + shift[:, None] * along
     moved = jnp.where(detector.volume.contains(moved)[:, None], moved, vertex)
-    return Primary(particle, moved, jnp.broadcast_to(direction, moved.shape), energy, time + shift / SPEED_OF_LIGHT)
+    return Primary(particle, moved, along, energy, time + shift / SPEED_OF_LIGHT)
 
 
 def _group_index(detector: Detector) -> Float[Array, ""]:

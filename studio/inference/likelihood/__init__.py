@@ -8,8 +8,9 @@ from .optical import OpticalLikelihood
 __all__ = ["AbstractLikelihood", "Judged", "Measured", "OpticalLikelihood", "likelihood_of"]
 
 
-def likelihood_of(simulator: AbstractSimulator) -> AbstractLikelihood:
-    """The likelihood of what `simulator` records. **Raises** `InputError` for a simulator without one."""
+def likelihood_of(simulator: AbstractSimulator, doubt: float = 0.0) -> AbstractLikelihood:
+    """The likelihood of what `simulator` records; with `doubt`, the simulator itself may be wrong by that much, relatively.
+    **Raises** `InputError` for a simulator without one."""
     if isinstance(simulator, OpticalSimulator):
-        return OpticalLikelihood()
+        return OpticalLikelihood(doubt)
     raise InputError("no likelihood for this simulator", key="simulator", value=type(simulator).__name__)
