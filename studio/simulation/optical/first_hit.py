@@ -18,6 +18,8 @@ from jaxtyping import Array, Float
 
 from .face import bending, unskewed
 
+# Share of the light below which a group's own end does not count.
+_UNSEEN = 1e-8
 # Nodes of the integral over the first hit's time, and the width of the reference step in their variable.
 _NODES = 18
 _REFERENCE = 0.42
@@ -69,10 +71,15 @@ class Pulse(NamedTuple):
         return jnp.maximum(below[:, 0], 1e-12), jnp.maximum(density[:, 0], 1e-12)
 
     def ends(self) -> tuple[Float[Array, "n groups"], Float[Array, "n groups"]]:
-        """Times in ns before and after which a group has no light: six standard deviations off, and more where it is skew."""
+        """Times in ns before and after which a group has no light: six standard deviations off, and more where it is skew.
+
+        A group that has no light itself, whose moments are those of rounding errors, is drawn in to the mean of all.
+        """
         variance = self.over_face + self.other
         reach = 6 * jnp.sqrt(variance + (1.5 * self.third / variance) ** 2)
-        return self.mean - reach, self.mean + reach
+        centre = jnp.sum(self.share * self.mean, axis=-1, keepdims=True)
+        seen = self.share / (self.share + _UNSEEN)
+        return centre + seen * (self.mean - reach - centre), centre + seen * (self.mean + reach - centre)
 
     def bracket(self) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Times in ns before and after which there is no light at all."""
