@@ -97,12 +97,13 @@ def reconstruct(
 ) -> Reconstruction:
     """Fit stacked `readouts` (leading axis: events) as single events of `particle`, without knowledge of the truth.
 
-    Seeds come from hit times, charges and a scan of `energies` (MeV). The most likely one is fitted with few segments to the
-    light of the mean over the particle's own fluctuations, and from there the fit goes on with `simulator`, over the event's
-    parameters and the latents of these fluctuations with their unit prior, by Levenberg–Marquardt with the Fisher matrix.
-    Events that have converged leave the fit; the others go on, for `iterations` at most. What then has failed, or fits
-    badly, begins again from the next of `starts` seeds, and the likelier end counts. `batch` events are fitted side by side
-    (1 on a CPU and 64 on a GPU by default).
+    Seeds come from hit times, charges and a scan of `energies` (MeV). The most likely one, or the next where that fits badly,
+    is fitted with few segments to the light of the mean over the particle's own fluctuations, by a likelihood that doubts
+    the simulator. From there the fit goes on with `simulator`, over the event's parameters and the latents of these
+    fluctuations with their unit prior, by Levenberg–Marquardt with the Fisher matrix. Events that have converged leave the
+    fit; the others go on, for `iterations` at most. What then has failed, or fits badly, begins again, `starts` times in
+    all, each time from the next seed, and the likelier end counts. `batch` events are fitted side by side (1 on a CPU and 64
+    on a GPU by default).
 
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
     `iterations`, outside the volume, singular information). **Raises** `InputError` for readouts of another detector.

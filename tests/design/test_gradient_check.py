@@ -30,6 +30,16 @@ def test_a_right_gradient_passes_with_slope_two():
     assert result.require() is result
 
 
+def test_an_objective_that_bends_within_a_step_of_rounding_hides_nothing():
+    # Its third order, 1e6 h³, leaves 1e-9 at steps of 1e-5: taken for rounding, that would hide what b adds, 1e-7 h².
+    def bent(tree):
+        return jnp.sin(100 * jnp.sum(tree["a"])) + 5e-8 * tree["b"] ** 2 + 1e-6 * tree["b"]
+
+    result = check(bent, start={"a": START["a"], "b": START["b"]})
+    assert result.floor < 1e-12
+    assert result.passed
+
+
 def stopped(tree):
     return smooth({**tree, "b": jax.lax.stop_gradient(tree["b"])})
 

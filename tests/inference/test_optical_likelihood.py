@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from studio import Readout
+from studio.inference.likelihood import Measured, OpticalLikelihood
 from studio.inference.likelihood.optical import charge_information, charge_log_density
+from tests import tanks
 
 pytestmark = pytest.mark.slow  # minutes on two cores: compilation and Monte Carlo
 
@@ -98,3 +101,24 @@ def test_no_hit_has_the_poisson_probability_of_zero():
     assert log_density(0.0, 0.7, 0.4, hit=False) == pytest.approx(-0.7, rel=1e-12)
     arguments = (jnp.asarray(0.7), jnp.asarray(0.0), jnp.asarray(False), jnp.asarray(0.4))
     assert float(compiled()(*arguments)[1]) == pytest.approx(-1.0, rel=1e-12)
+
+
+def judged(doubt, observed, mean):
+    """Log likelihood of one charge, where the time fits."""
+    detector = tanks.cylinder()
+    count = detector.sensors.count
+    every = jnp.ones(count)
+    readout = Readout(jnp.full(count, observed), 0.0 * every, every > 0)
+    measured = Measured(jnp.full(1, mean), every[:1]), Measured(0.0 * every[:1], every[:1])
+    return float(OpticalLikelihood(doubt).judge(detector, readout, measured, jnp.zeros(1, int)).value[0])
+
+
+def test_with_doubt_one_sensor_does_not_decide():
+    """300 photoelectrons where one was to be seen cost 41 σ of Poisson's law, and with 30 % of doubt, at the middle of the
+    two, 151 ± 45: a pull of 6.6 by Student's law, 12.5 (ln(1 + 6.6²/25)) = 12.6 units; σ itself varies by ln 45."""
+    assert judged(0.0, 300.0, 300.0) - judged(0.0, 300.0, 1.0) > 1000
+    assert 0 < judged(0.3, 300.0, 300.0) - judged(0.3, 300.0, 1.0) < 13
+    # What is right is still the likeliest, within its doubt.
+    means = np.geomspace(100.0, 900.0, 60)
+    best = means[np.argmax([judged(0.3, 300.0, mean) for mean in means])]
+    assert 230 < best < 330
