@@ -19,7 +19,7 @@ from ..paths import get
 from ..simulation import AbstractSimulator
 from .likelihood import AbstractLikelihood, likelihood_of
 from .parameters import GROUPS, groups_of, names_of, scales
-from .sensitivity import NUISANCE_STEP, sensitivity
+from .sensitivity import NUISANCE_STEP, information_matrix
 
 
 class Information(eqx.Module):
@@ -92,7 +92,7 @@ def fisher_information(
     likelihood = likelihood_of(simulator) if likelihood is None else likelihood
     priors = dict(nuisance) if isinstance(nuisance, Mapping) else dict.fromkeys(nuisance)
     latents = jnp.zeros(simulator.latent_count(event), event.kinetic_energy.dtype)
-    full = sensitivity(simulator, likelihood, detector, event, latents, groups, priors).information
+    full = information_matrix(simulator, likelihood, detector, event, latents, groups, priors)
     prior = prior_information(detector, priors, latents.shape[0])
     size = len(names_of(groups))
     others = full[size:, size:] + jnp.diag(prior)

@@ -37,14 +37,18 @@ class Evaluated(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Where a fit stands: the best point found, its evaluation, the `damping` of the next step, the factor `growth` by which
-    the damping grows should that step fail, and the gain `left` that a full step promises: small once it has converged."""
+    """Where a fit stands: the best point found, its evaluation, the `damping` of the next step, and the factor `growth` by
+    which the damping grows should that step fail."""
 
     point: Any
     evaluated: Evaluated
     damping: Float[Array, ""]
     growth: Float[Array, ""]
-    left: Float[Array, ""]
+
+    @property
+    def left(self) -> Float[Array, ""]:
+        """Gain in value that a full step promises: small once the fit has converged, and infinite before it has begun."""
+        return jnp.where(jnp.isneginf(self.evaluated.value), jnp.inf, self.evaluated.left)
 
     def open(self, close: float) -> Array:
         """Whether there is more than `close` to gain, and a way on."""
@@ -73,7 +77,7 @@ def begin(problem: Problem) -> Progress:
     nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), extra)
     number = lambda value: jnp.asarray(value, jnp.float64)  # noqa: E731
     worst = Evaluated(number(-jnp.inf), jnp.zeros(size, jnp.float64), jnp.eye(size, dtype=jnp.float64), nothing)
-    return Progress(problem.start, worst, number(_FIRST), number(1.0), number(jnp.inf))
+    return Progress(problem.start, worst, number(_FIRST), number(1.0))
 
 
 def advance(problem: Problem, progress: Progress, close: float, iterations: int) -> Progress:
@@ -118,4 +122,4 @@ def _iterate(problem: Problem, state: Progress, close: float) -> Progress:
     raised = jnp.maximum(state.damping * state.growth, _RAISED)
     damping = jnp.clip(jnp.where(first, state.damping, jnp.where(better, shrunk, raised)), _LEAST, _STUCK)
     growth = jnp.where(better, 2.0, 2 * state.growth)
-    return Progress(point, evaluated, damping, jnp.minimum(growth, 64.0), evaluated.left)
+    return Progress(point, evaluated, damping, jnp.minimum(growth, 64.0))

@@ -19,11 +19,11 @@ from ..detector import Detector
 from ..event import Primary, Readout
 from ..simulation import OpticalSimulator
 from .fisher import require_x64
-from .fit import Problem, Progress, advance, begin
+from .fit import Evaluated, Problem, Progress, advance, begin
 from .likelihood import likelihood_of
 from .parameters import groups_of, moved, names_of, scales
 from .seeds import inside_points, seeds
-from .sensitivity import log_likelihood, sensitivity
+from .sensitivity import information_matrix, log_likelihood
 
 # A fit goes on while one more step would gain more than this in log likelihood: a step of 0.6 standard deviations in the
 # space of all parameters and latents. It has converged with less than that to gain, or where no step gains anything, as on
@@ -188,37 +188,45 @@ def _begun(
     fitter: _Fitter, detector: Detector, readouts: Readout, candidates: Array, energies: Array, rank: Array, batch: int
 ) -> Progress:
     def one(readout: Readout) -> Progress:
-        coarse = fitter.coarse
-        tried = seeds(detector, readout, fitter.particle, candidates, energies)
-        mean = dataclasses.replace(coarse, process=False)
-        likelihood, none = likelihood_of(mean, _DOUBT), jnp.zeros(0, energies.dtype)
-        value = lambda seed: log_likelihood(mean, likelihood, detector, seed, none, readout)[0]  # noqa: E731
-        values = jax.lax.map(value, tried).reshape(-1, energies.shape[0])
-        # The best energy of each direction and shift, the best of them first: one after the other until one fits.
-        order = jnp.argsort(-jnp.max(values, axis=1))
-        count = detector.sensors.count
-
-        def fit(place: Array) -> tuple[Primary, Array, Array]:
-            chosen = order[jnp.minimum(place, order.shape[0] - 1)]
-            start = tried[chosen * energies.shape[0] + jnp.argmax(values[chosen])]
-            problem = _problem(coarse, detector, readout, start, with_latents=False)
-            found = advance(problem, begin(problem), 5 * _CLOSE, _ROUGH)
-            return found.point[0], found.evaluated.value, found.evaluated.extra / count
-
-        def going(state: tuple[Array, tuple[Primary, Array, Array]]) -> Array:
-            made, (_, _, goodness) = state
-            return (made < 1) | (made < _TRIED) & (goodness > _POOR)
-
-        def more(state: tuple[Array, tuple[Primary, Array, Array]]) -> tuple[Array, tuple[Primary, Array, Array]]:
-            made, best = state
-            new = fit(rank + made)
-            return made + 1, jax.tree.map(lambda a, b: jnp.where(new[1] > best[1], a, b), new, best)
-
-        nothing = (tried[0], jnp.asarray(-jnp.inf, jnp.float64), jnp.asarray(jnp.inf, jnp.float64))
-        event = jax.lax.while_loop(going, more, (jnp.zeros((), int), nothing))[1][0]
+        event = _first_guess(fitter, detector, readout, candidates, energies, rank)
         return begin(_problem(fitter.simulator, detector, readout, event, with_latents=True))
 
     return jax.lax.map(one, readouts, batch_size=batch if batch > 1 else None)
+
+
+def _first_guess(
+    fitter: _Fitter, detector: Detector, readout: Readout, candidates: Array, energies: Array, rank: Array
+) -> Primary:
+    """The fit with few segments and in doubt: from the seed of `rank` on, one seed after the other until one fits well, and
+    the likeliest end of these."""
+    tried = seeds(detector, readout, fitter.particle, candidates, energies)
+    mean, none = dataclasses.replace(fitter.coarse, process=False), jnp.zeros(0, energies.dtype)
+    likelihood = likelihood_of(mean, _DOUBT)
+    value = lambda seed: log_likelihood(mean, likelihood, detector, seed, none, readout)[0]  # noqa: E731
+    values = jax.lax.map(value, tried).reshape(-1, energies.shape[0])
+    # Of each direction and shift the best energy; the best of them first.
+    order = jnp.argsort(-jnp.max(values, axis=1))
+
+    def fit(place: Array) -> tuple[Primary, Evaluated]:
+        chosen = order[jnp.minimum(place, order.shape[0] - 1)]
+        start = tried[chosen * energies.shape[0] + jnp.argmax(values[chosen])]
+        problem = _problem(fitter.coarse, detector, readout, start, with_latents=False)
+        found = advance(problem, begin(problem), 5 * _CLOSE, _ROUGH)
+        return found.point[0], found.evaluated
+
+    def going(state: tuple[Array, tuple[Primary, Evaluated]]) -> Array:
+        made, (_, best) = state
+        return (made < _TRIED) & (best.extra / detector.sensors.count > _POOR)
+
+    def more(state: tuple[Array, tuple[Primary, Evaluated]]) -> tuple[Array, tuple[Primary, Evaluated]]:
+        made, best = state
+        new = fit(rank + made)
+        return made + 1, jax.tree.map(lambda a, b: jnp.where(new[1].value > best[1].value, a, b), new, best)
+
+    problem = _problem(fitter.coarse, detector, readout, tried[0], with_latents=False)
+    nothing = begin(problem).evaluated
+    state = (jnp.zeros((), int), (tried[0], nothing._replace(extra=jnp.full_like(nothing.extra, jnp.inf))))
+    return jax.lax.while_loop(going, more, state)[1][0]
 
 
 @eqx.filter_jit
@@ -268,7 +276,7 @@ def _problem(
     def information(point: tuple[Primary, Array]) -> Array:
         event, latents = point
         prior = jnp.diag(jnp.concatenate([jnp.zeros(size), jnp.ones(count)]))
-        return sensitivity(simulator, likelihood, detector, event, latents, groups).information + prior
+        return information_matrix(simulator, likelihood, detector, event, latents, groups) + prior
 
     def slope(point: tuple[Primary, Array]) -> tuple[Array, Array, Array]:
         event, latents = point

@@ -114,9 +114,9 @@ def judged(doubt, observed, mean):
 
 
 def test_with_doubt_one_sensor_does_not_decide():
-    """300 photoelectrons where one was to be seen cost 41 σ of Poisson's law, and with 30 % of doubt, at the middle of the
-    two, 151 ± 45: a pull of 6.6 by Student's law, 12.5 (ln(1 + 6.6²/25)) = 12.6 units; σ itself varies by ln 45."""
-    assert judged(0.0, 300.0, 300.0) - judged(0.0, 300.0, 1.0) > 1000
+    """300 photoelectrons where one was to be seen cost ½ 299² / (1 + σ²), 36,000 units and more by a normal law. With 30 % of
+    doubt, taken at their middle, the pull is 299 / 47 = 6.3: 12.5 ln(1 + 6.3²/25) = 11.9 units by Student's."""
+    assert judged(0.0, 300.0, 300.0) - judged(0.0, 300.0, 1.0) > 30_000
     assert 0 < judged(0.3, 300.0, 300.0) - judged(0.3, 300.0, 1.0) < 13
     # What is right is still the likeliest, within its doubt.
     means = np.geomspace(100.0, 900.0, 60)

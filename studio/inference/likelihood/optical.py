@@ -56,7 +56,8 @@ class OpticalLikelihood(AbstractLikelihood):
         for index, entry in enumerate(detector.sensors.types):
             value = charge_information(arrivals.charge, entry.charge_spread)
             information = jnp.where(arrivals.kind == index, value, information)
-        information = 1 / (1 / information + (self.doubt * arrivals.charge) ** 2)
+        if self.doubt:
+            information = information / (1 + information * (self.doubt * arrivals.charge) ** 2)
         return (
             Measured(arrivals.charge, information),
             Measured(time, fired * genuine / (variance + smear**2 + (self.doubt * _DOUBTED_TIME) ** 2)),

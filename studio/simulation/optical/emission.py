@@ -113,7 +113,7 @@ def _muon(simulator: OpticalSimulator, detector: Detector, optics: Optics, event
 def _muon_light(
     simulator: OpticalSimulator, optics: Optics, event: Primary, way, deviation: Array, delta_scale, spread
 ) -> Emission:
-    cone, broad = muon_sources(event, way, optics.medium, deviation, delta_scale, spread, 4)
+    cone, broad = muon_sources(event, way, optics.medium, deviation, delta_scale, spread)
     full = cherenkov_yield(jnp.ones((), cone.beta.dtype), optics.medium, optics.nodes)
     # A floor keeps the colour of the last segment, where no wavelength emits any more, defined; it adds 1e-6 of light.
     middles = cherenkov_yield(0.5 * (cone.beta[1:] + cone.beta[:-1]), optics.medium, optics.nodes) + 1e-6 * full

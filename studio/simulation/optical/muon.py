@@ -26,6 +26,10 @@ from .spectrum import SHORTEST
 # light is the sharp rim of the ring, and towards the end, where the cone closes.
 GRADING = (1.3, 1.5)
 
+# Segments to a piece of δ-ray light, which is broad: with 32, a muon of 1 GeV in IWCD changes by 1e-3 in the charge of lit
+# sensors and by 0.03 ns if pieces are half as long.
+DELTA_EVERY = 4
+
 
 class SlowingDown(eqx.Module):
     """A muon's way from its vertex to the Cherenkov threshold or the wall, before any scattering.
@@ -134,11 +138,10 @@ def muon_sources(
     deviation: Float[Array, "nodes 2"],
     delta_scale: Float[Array, ""] | float,
     spread: Spread,
-    delta_every: int,
 ) -> tuple[ConeTrack, BroadSource]:
     """The muon's own cone and its δ-ray light, along the curve with direction `deviation` (rad) in two planes.
 
-    `spread` is how far real tracks stray from that curve. δ-ray light is gathered on every `delta_every`-th segment.
+    `spread` is how far real tracks stray from that curve. δ-ray light is gathered on every fourth segment.
     """
     basis = tangent_basis(primary.direction)
     direction = unit(primary.direction + deviation @ basis)
@@ -146,8 +149,8 @@ def muon_sources(
     position = primary.vertex + jnp.concatenate([jnp.zeros_like(steps[:1]), jnp.cumsum(steps, axis=0)])
     time = primary.time + way.time
     cone = ConeTrack(position, direction, time, beta(way.kinetic_energy), spread)
-    ends = slice(None, None, delta_every)
-    middles = slice(delta_every // 2, -1, delta_every)
+    ends = slice(None, None, DELTA_EVERY)
+    middles = slice(DELTA_EVERY // 2, -1, DELTA_EVERY)
     mean_energy = way.kinetic_energy[middles]
     profile = jax.vmap(delta_rays.angular_profile)(mean_energy)
     centres, sigmas = delta_rays.angular_basis()
