@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .event import Readout as Readout
     from .execution import AbstractRunner as AbstractRunner
     from .execution import LocalRunner as LocalRunner
+    from .execution import RayRunner as RayRunner
     from .geometry import Box as Box
     from .geometry import Cylinder as Cylinder
     from .geometry import Sphere as Sphere
@@ -76,6 +77,7 @@ _HOMES = {
     "optimise": "design",
     "AbstractRunner": "execution",
     "LocalRunner": "execution",
+    "RayRunner": "execution",
     "NoTracker": "tracking",
     "load_detector": "io.geometry",
     "save_detector": "io.geometry",

@@ -1,21 +1,70 @@
-"""What the entry points set before JAX loads: compiler flags. Importing the library sets nothing."""
+"""What entry points and workers set around JAX: compiler flags, precision, where compiled programs are kept. Importing the
+library sets nothing."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 from importlib import metadata
+from pathlib import Path
 
 # The MLIR fusion emitters of XLA's CPU compiler take twice as long to compile the second derivatives of a study, for
 # programs that run no faster. The flag is known to these releases; an unknown flag would end the process.
 _QUICKER = "--xla_cpu_use_fusion_emitters=false"
 _KNOWN_TO = ("0.10.",)
 
+# One thread for the arithmetic of one program, in the thread that calls it: threads would add up products in an order that
+# follows the number of cores. Runners use the cores, by working on several items at the same time. NPROC is the number of
+# threads that XLA's CPU client starts; OpenBLAS serves the linear algebra.
+_SINGLE = {"NPROC": "1", "JAX_CPU_ENABLE_ASYNC_DISPATCH": "0", "OPENBLAS_NUM_THREADS": "1"}
+
+_DEVICES = "--xla_force_host_platform_device_count"
+
 
 def prepare(devices: int | None = None) -> None:
-    """Set XLA's flags in the environment, those already there kept; `devices`: number of CPU devices to show."""
+    """Set what XLA reads from the environment, what is already there kept; `devices`: number of CPU devices to show.
+
+    The same numbers come out on any number of cores where this was called before SciPy and JAX were loaded.
+    """
+    for name, value in _SINGLE.items():
+        os.environ.setdefault(name, value)
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = [_QUICKER] if metadata.version("jaxlib").startswith(_KNOWN_TO) else []
     if devices is not None:
-        wanted.append(f"--xla_force_host_platform_device_count={devices}")
+        wanted.append(f"{_DEVICES}={devices}")
     added = [flag for flag in wanted if flag.split("=")[0] not in flags]
     os.environ["XLA_FLAGS"] = " ".join([flags, *added]).strip()
+
+
+def start() -> None:
+    """Everything a command sets before its first array: flags, double precision, since information matrices need it, and
+    a folder for compiled programs where none is set."""
+    prepare()
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if not jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
+        jax.config.update("jax_compilation_cache_dir", str(program_folder()))
+
+
+def environment_of_worker() -> dict[str, str]:
+    """What a worker process sets, which has one device and one core: XLA's flags as they stand, and one thread."""
+    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(_DEVICES)]
+    return {"XLA_FLAGS": " ".join(flags), **_SINGLE}
+
+
+def program_folder() -> Path:
+    """Where this machine keeps compiled programs, apart by kind of processor: several kinds may share a home directory."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "detector-studio" / f"programs-{processor()}"
+
+
+def processor() -> str:
+    """A name for the kind of processor: machines with the same name run each other's programs."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        features = next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        features = platform.processor()
+    return f"{platform.machine()}-{hashlib.sha256(features.encode()).hexdigest()[:12]}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -58,28 +56,9 @@ def _fail(message: str, code: int) -> int:
 
 
 def _start_jax() -> None:
-    """Double precision before the first array, since information matrices need it, and compiled programs kept for later.
-
-    Programs are kept apart by kind of processor: a home directory may be shared by machines of several kinds.
-    """
     from . import _xla
 
-    _xla.prepare()
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    if not jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "detector-studio" / f"programs-{_processor()}"))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        features = next(line for line in lines if line.startswith(("flags", "Features")))
-    except (OSError, StopIteration):
-        features = platform.processor()
-    return f"{platform.machine()}-{hashlib.sha256(features.encode()).hexdigest()[:12]}"
+    _xla.start()
 
 
 def _runner(name: str, devices: int | None) -> AbstractRunner:

@@ -1,4 +1,4 @@
-"""A study with the stand-in physics in a process of its own: `drive_study.py EXPERIMENT DIRECTORY [run|resume] [devices]`."""
+"""A study with the stand-in physics in a process of its own: `drive_study.py EXPERIMENT DIRECTORY run|resume LANES local|ray`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from stand_in import StandIn  # noqa: E402
 
-from studio.execution import LocalRunner  # noqa: E402
+from studio.execution import LocalRunner, RayRunner  # noqa: E402
 from studio.study import Study  # noqa: E402
 
 
-def main(experiment: str, directory: str, what: str, devices: str) -> None:
-    with LocalRunner(int(devices)) as runner:
+def main(experiment: str, directory: str, what: str, lanes: str, kind: str) -> None:
+    with {"local": LocalRunner, "ray": RayRunner}[kind](int(lanes)) as runner:
         if what == "run":
             Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner)
         else:

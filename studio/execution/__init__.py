@@ -2,5 +2,6 @@
 
 from .base import AbstractRunner
 from .local import LocalRunner
+from .ray import RayRunner
 
-__all__ = ["AbstractRunner", "LocalRunner"]
+__all__ = ["AbstractRunner", "LocalRunner", "RayRunner"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -41,10 +41,18 @@ class Shard:
     cotangents: np.ndarray | None = None
 
 
-class ShardGradient:
-    """Summaries and vector-Jacobian product of one shard: `shard -> ((events, size), {path: gradient})`.
+class ShardResult(NamedTuple):
+    """What a shard gives: `summaries (events, size)`, and `gradient` by path."""
 
-    Compiled once for each particle and kind of pass; `compilations` counts. Sent to a worker without what was compiled.
+    summaries: np.ndarray
+    gradient: Leaves
+
+
+class ShardGradient:
+    """Summaries and vector-Jacobian product of one shard: `shard -> ShardResult`.
+
+    Compiled once for each `signature`, that is for each particle and kind of pass. Sent to a worker without what was
+    compiled.
     """
 
     def __init__(self, objective: AbstractObjective, tree: Any):
@@ -53,18 +61,22 @@ class ShardGradient:
         self._programs: dict[Any, Any] = {}
         self._lock = threading.Lock()
 
-    @property
-    def compilations(self) -> int:
-        """Number of different programs compiled in this process, on however many devices."""
-        return len({key[:-1] for key in self._programs})
+    def __call__(self, shard: Shard) -> ShardResult:
+        arguments = self._arguments(shard)
+        summaries, gradient = self._program(self.signature(shard), arguments)(*arguments)
+        gradient = {path: np.asarray(g, np.float64) for path, g in gradient.items()}
+        return ShardResult(np.asarray(summaries, np.float64), gradient)
 
-    def __call__(self, shard: Shard) -> tuple[np.ndarray, Leaves]:
-        arguments = (shard.leaves, self.tree, shard.events, shard.weights, shard.cotangents)
-        summaries, gradient = self._program(arguments)(*arguments)
-        return np.asarray(summaries, np.float64), {path: np.asarray(g, np.float64) for path, g in gradient.items()}
+    def signature(self, shard: Shard) -> Any:
+        """What the program of a shard depends on: structure, shapes and precision of everything it is given."""
+        arguments = self._arguments(shard)
+        return jax.tree.structure(arguments), *(jax.typeof(leaf) for leaf in jax.tree.leaves(arguments))
 
-    def _program(self, arguments: tuple) -> Any:
-        key = (jax.tree.structure(arguments), *(jax.typeof(leaf) for leaf in jax.tree.leaves(arguments)), _device())
+    def _arguments(self, shard: Shard) -> tuple:
+        return shard.leaves, self.tree, shard.events, shard.weights, shard.cotangents
+
+    def _program(self, signature: Any, arguments: tuple) -> Any:
+        key = signature, _device()
         with self._lock:
             if key not in self._programs:
                 self._programs[key] = jax.jit(self._run).lower(*arguments).compile()
@@ -142,11 +154,12 @@ class ShardedObjective:
         self.one_pass = is_mean_over_events(objective)
         self._gradient = ShardGradient(objective, tree)
         self._summaries = ShardSummaries(objective, tree)
+        self._signatures: set[Any] = set()
 
     @property
     def compilations(self) -> int:
-        """Number of gradient programs compiled so far in this process."""
-        return self._gradient.compilations
+        """Number of different gradient programs that were needed so far, each compiled once a process and device."""
+        return len(self._signatures)
 
     def value_and_gradient(self, tree: Any, groups: Sequence[Primary]) -> PopulationResult:
         """The objective and its gradient by the free leaves at the design `tree` over all events of `groups`."""
@@ -157,12 +170,13 @@ class ShardedObjective:
         else:
             cotangents = self._cotangents(shards)
             shards = [dataclasses.replace(shard, cotangents=c) for shard, c in zip(shards, cotangents, strict=True)]
-        results = self.runner.map(self._gradient, shards)
+        results = self._computed(self._gradient, shards)
         gradient = {path: np.zeros(np.shape(paths.get(tree, path))) for path in self.free}
-        for _, part in results:
+        for result in results:
             for path in self.free:
-                gradient[path] = gradient[path] + part[path]
-        summaries = _real_rows(shards, [summaries for summaries, _ in results])
+                gradient[path] = gradient[path] + result.gradient[path]
+        self._signatures |= {self._gradient.signature(shard) for shard in shards}
+        summaries = _real_rows(shards, [result.summaries for result in results])
         return PopulationResult(*self._combined(summaries), gradient, summaries)
 
     def value(self, tree: Any, groups: Sequence[Primary]) -> PopulationResult:
@@ -171,7 +185,7 @@ class ShardedObjective:
         if self.one_pass:
             return dataclasses.replace(self.value_and_gradient(tree, groups), gradient={})
         shards = self._shards(tree, groups)
-        summaries = _real_rows(shards, self.runner.map(self._summaries, shards))
+        summaries = _real_rows(shards, self._computed(self._summaries, shards))
         return PopulationResult(*self._combined(summaries), {}, summaries)
 
     def faulty_events(self, tree: Any, groups: Sequence[Primary]) -> dict[str, list[int]]:
@@ -182,26 +196,35 @@ class ShardedObjective:
         """
         found: dict[str, list[int]] = {}
         first = 0
-        for shard, (summaries, gradient) in self._gradients(self._shards(tree, groups)):
+        for shard, result in self._gradients(self._shards(tree, groups)):
             kept = int(np.count_nonzero(shard.weights))
-            broken = [first + row for row in range(kept) if not np.all(np.isfinite(summaries[row]))]
+            broken = [first + row for row in range(kept) if not np.all(np.isfinite(result.summaries[row]))]
             if broken:
                 found.setdefault("objective", []).extend(broken)
-            elif _not_finite(gradient):
+            elif _not_finite(result.gradient):
                 pieces = [split_events(_taken(shard.events, np.array([row])), self.shard)[0] for row in range(kept)]
                 singles = [Shard(shard.leaves, events, weights) for events, weights in pieces]
-                for row, (_, (_, alone)) in enumerate(self._gradients(singles)):
-                    for name in _not_finite(alone):
+                for row, (_, alone) in enumerate(self._gradients(singles)):
+                    for name in _not_finite(alone.gradient):
                         found.setdefault(name, []).append(first + row)
             first += kept
         return found
 
-    def _gradients(self, shards: Sequence[Shard]) -> list[tuple[Shard, tuple[np.ndarray, Leaves]]]:
+    def _gradients(self, shards: Sequence[Shard]) -> list[tuple[Shard, ShardResult]]:
         """Each shard with its summaries and the gradient of their sum, or of the objective where that is a mean."""
         if not self.one_pass:
             ones = np.ones((self.shard, self.objective.size))
             shards = [dataclasses.replace(shard, cotangents=ones) for shard in shards]
         return list(zip(shards, self.runner.map(self._gradient, shards), strict=True))
+
+    def _computed(self, function: Any, shards: Sequence[Shard]) -> list[Any]:
+        """The function of all shards. What is not finite is computed once more, alone: it may be the fault of a worker's
+        memory; what an event does to the objective comes out again."""
+        results = self.runner.map(function, shards)
+        broken = [index for index, result in enumerate(results) if not _finite(result)]
+        for index, result in zip(broken, self.runner.map(function, [shards[index] for index in broken]), strict=True):
+            results[index] = result
+        return results
 
     def _combined(self, summaries: np.ndarray) -> tuple[float, dict[str, float]]:
         rows = jnp.asarray(summaries)
@@ -209,7 +232,7 @@ class ShardedObjective:
         return float(self.objective.combine(rows)), terms
 
     def _cotangents(self, shards: list[Shard]) -> list[np.ndarray]:
-        results = self.runner.map(self._summaries, shards)
+        results = self._computed(self._summaries, shards)
         rows = jnp.asarray(_real_rows(shards, results))
         by_event = np.asarray(jax.grad(self.objective.combine)(rows), np.float64)
         parts, start = [], 0
@@ -251,6 +274,10 @@ def is_mean_over_events(objective: AbstractObjective) -> bool:
 
 def _not_finite(gradient: Leaves) -> list[str]:
     return [path for path, array in gradient.items() if not np.all(np.isfinite(array))]
+
+
+def _finite(result: Any) -> bool:
+    return all(bool(np.all(np.isfinite(array))) for array in jax.tree.leaves(result))
 
 
 def _real_rows(shards: Sequence[Shard], results: Sequence[np.ndarray]) -> Float[np.ndarray, "events size"]:

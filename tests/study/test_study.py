@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -23,58 +19,9 @@ from studio.study import study as study_module
 from studio.study.assembly import assemble
 from studio.tracking import AbstractTracker
 from tests.stand_in import StandIn
+from tests.study.studies import content, drive, lines
 
-ROOT = Path(__file__).parents[2]
-SAME = ("history.jsonl", "validation.jsonl", "gradient_check.json", "design.yaml", "result.json", "history.parquet")
-
-GEOMETRY = """
-name: tank
-volume: {kind: cylinder, radius: 2 m, height: 4 m}
-medium: {kind: water}
-sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
-"""
-EXPERIMENT = """
-geometry: tank.yaml
-events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 12}
-free: {sensors.uv: {}}
-objective: [{kind: vertex_resolution}, {kind: energy_resolution, weight: 0.5}]
-constraints: [{kind: budget, at_most: baseline}, {kind: minimum_spacing, at_least: 0.6 m}]
-optimiser: {kind: adam, learning_rate: 0.03, steps: 8, batch: 6, shard: 3}
-validation: {events: 60, shard: 10}
-seed: 5
-"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compilation_cache(tmp_path_factory):
-    """Every study of this file runs the same programs: they are compiled once and read back."""
-    folder = tmp_path_factory.mktemp("cache")
-    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield folder
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
-@pytest.fixture(scope="module")
-def experiment(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("experiment")
-    (folder / "tank.yaml").write_text(GEOMETRY)
-    (folder / "tank_study.yaml").write_text(EXPERIMENT)
-    return folder / "tank_study.yaml"
-
-
-@pytest.fixture(scope="module")
-def reference(experiment, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("reference") / "run"
-    with LocalRunner(2) as runner:
-        return Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner)
-
-
-def content(directory: Path) -> dict[str, bytes]:
-    return {name: (directory / name).read_bytes() for name in SAME}
+pytestmark = pytest.mark.usefixtures("compilation_cache")
 
 
 def test_the_design_is_better_and_feasible(reference):
@@ -155,20 +102,13 @@ def test_a_crash_between_two_writes_changes_nothing(reference, experiment, tmp_p
     assert content(tmp_path / "run") == content(reference.directory)
 
 
-def drive(experiment: Path, directory: Path, what: str, cache: Path, devices: int = 1) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "tests" / "drive_study.py"), str(experiment), str(directory), what, "2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache)}
-    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "STUDIO_TEST_DEVICES": str(devices)}
-    return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE)
-
-
 def test_kill_9_at_random_moments_changes_nothing(reference, experiment, tmp_path, compilation_cache):
     """SIGKILL a little after lines of the ledger have grown to a random length, several times, then resume to the end."""
     generator, directory = random.Random(11), tmp_path / "run"
     goals, interrupted = sorted(generator.sample(range(1, 18), 3)), 0
     for number, goal in enumerate(goals):
         process = drive(experiment, directory, "resume" if number else "run", compilation_cache)
-        while process.poll() is None and _lines(directory) < goal:
+        while process.poll() is None and lines(directory) < goal:
             time.sleep(0.002)
         time.sleep(generator.uniform(0, 0.02))
         process.kill()
@@ -179,11 +119,6 @@ def test_kill_9_at_random_moments_changes_nothing(reference, experiment, tmp_pat
     _, errors = process.communicate()
     assert process.returncode == 0, errors.decode()
     assert content(directory) == content(reference.directory)
-
-
-def _lines(directory: Path) -> int:
-    files = [directory / name for name in ("history.jsonl", "validation.jsonl")]
-    return sum(file.read_bytes().count(b"\n") for file in files if file.exists())
 
 
 def test_resuming_a_finished_study_changes_nothing(reference):

@@ -1,0 +1,56 @@
+"""A small study with a cheap detector family, and its result on this process's own runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import pytest
+
+from studio import LocalRunner, Study
+from tests.stand_in import StandIn
+
+GEOMETRY = """
+name: tank
+volume: {kind: cylinder, radius: 2 m, height: 4 m}
+medium: {kind: water}
+sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
+"""
+EXPERIMENT = """
+geometry: tank.yaml
+events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 12}
+free: {sensors.uv: {}}
+objective: [{kind: vertex_resolution}, {kind: energy_resolution, weight: 0.5}]
+constraints: [{kind: budget, at_most: baseline}, {kind: minimum_spacing, at_least: 0.6 m}]
+optimiser: {kind: adam, learning_rate: 0.03, steps: 8, batch: 6, shard: 3}
+validation: {events: 60, shard: 10}
+seed: 5
+"""
+
+
+@pytest.fixture(scope="module")
+def compilation_cache(tmp_path_factory):
+    """Every study of a file runs the same programs: they are compiled once and read back."""
+    folder = tmp_path_factory.mktemp("cache")
+    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield folder
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("experiment")
+    (folder / "tank.yaml").write_text(GEOMETRY)
+    (folder / "tank_study.yaml").write_text(EXPERIMENT)
+    return folder / "tank_study.yaml"
+
+
+@pytest.fixture(scope="module")
+def reference(experiment, compilation_cache, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("reference") / "run"
+    with LocalRunner(2) as runner:
+        return Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner)
