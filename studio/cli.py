@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import os
 import sys
@@ -61,11 +63,29 @@ def _start_jax() -> None:
     _xla.start()
 
 
-def _runner(name: str, devices: int | None) -> AbstractRunner:
-    from .execution import LocalRunner
+@dataclasses.dataclass(frozen=True)
+class _Running:
+    """Where work runs, as the options of a command say."""
 
-    assert name == "local"
-    return LocalRunner(devices)
+    runner: str
+    devices: int | None
+    address: str | None
+    gpus_per_worker: float | None
+    time_out: float | None
+
+    def start(self, note: Callable[[str], None]) -> AbstractRunner:
+        """The runner; `note` is told of workers that had to be replaced. Ray starts processes: before JAX's first array."""
+        from .execution import LocalRunner, RayRunner
+
+        if self.runner == "local":
+            for option in ("address", "gpus_per_worker", "time_out"):
+                if getattr(self, option) is not None:
+                    name = f"--{option.replace('_', '-')}"
+                    raise InputError("is an option of Ray's workers", key=name, remedy="add --runner ray")
+            return LocalRunner(self.devices)
+        return RayRunner(
+            self.devices, address=self.address, gpus=self.gpus_per_worker, time_out=self.time_out, note=note
+        )
 
 
 def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,10 +97,38 @@ def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
     return apply
 
 
-_running = _options(
-    click.option("--runner", type=click.Choice(["local"]), default="local", show_default=True, help="Where work runs."),
-    click.option("--devices", type=click.IntRange(1), help="How many pieces of work run at once [default: all cores]."),
+_runner_options = _options(
+    click.option(
+        "--runner", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="Where work runs."
+    ),
+    click.option(
+        "--devices", type=click.IntRange(1), help="How many pieces of work run at once [default: all cores or GPUs]."
+    ),
+    click.option("--address", help="Ray: an existing cluster, 'auto' or HOST:PORT [default: one is started here]."),
+    click.option(
+        "--gpus-per-worker",
+        type=click.FloatRange(0),
+        help="Ray: GPUs a worker, such as 0.5 [default: 1 if there are any].",
+    ),
+    click.option(
+        "--time-out",
+        type=click.FloatRange(1),
+        help="Ray: seconds after which a piece of work hangs [default: by experience].",
+    ),
 )
+
+
+def _running(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of where work runs, and their values as `running`."""
+
+    @functools.wraps(command)
+    def with_running(**values: Any) -> None:
+        running = _Running(**{field.name: values.pop(field.name) for field in dataclasses.fields(_Running)})
+        command(running=running, **values)
+
+    return _runner_options(with_running)
+
+
 _quiet = click.option("--quiet", is_flag=True, help="No progress.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output instead of tables.")
 _seed = click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Another seed than the experiment's.")
@@ -140,8 +188,7 @@ def optimise(
     steps: int | None,
     skip_gradient_check: bool,
     seed: int | None,
-    runner: str,
-    devices: int | None,
+    running: _Running,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -157,7 +204,7 @@ def optimise(
 
     observer = Progressing(quiet)
     try:
-        with _runner(runner, devices) as working:
+        with running.start(observer.note) as working:
             solution = Study(file).run(
                 directory, runner=working, observer=observer, check_gradient=not skip_gradient_check
             )
@@ -171,7 +218,7 @@ def optimise(
 @_running
 @_quiet
 @_json
-def resume(directory: Path, runner: str, devices: int | None, quiet: bool, as_json: bool) -> None:
+def resume(directory: Path, running: _Running, quiet: bool, as_json: bool) -> None:
     """Take up the study in DIRECTORY where it stopped; the numbers come out as if it had not."""
     from .study.experiment_file import read_begun
 
@@ -182,7 +229,7 @@ def resume(directory: Path, runner: str, devices: int | None, quiet: bool, as_js
 
     observer = Progressing(quiet)
     try:
-        with _runner(runner, devices) as working:
+        with running.start(observer.note) as working:
             solution = Study.in_directory(directory).resume(directory, runner=working, observer=observer)
     finally:
         observer.close()
@@ -256,9 +303,7 @@ def reconstruct(
 @_running
 @_quiet
 @_json
-def validate(
-    target: Path, events: int | None, seed: int | None, runner: str, devices: int | None, quiet: bool, as_json: bool
-) -> None:
+def validate(target: Path, events: int | None, seed: int | None, running: _Running, quiet: bool, as_json: bool) -> None:
     """Measure TARGET again on fresh events: baseline and optimum of a study's directory, or an experiment's geometry."""
     from .study.experiment_file import read_begun, read_experiment
 
@@ -270,7 +315,7 @@ def validate(
     designs = study_designs(target) if target.is_dir() else {file.geometry.stem: file.geometry}
     observer = Progressing(quiet)
     try:
-        with _runner(runner, devices) as working:
+        with running.start(observer.note) as working:
             report = measure(file, designs, runner=working, observer=observer, events=events, seed=seed)
     finally:
         observer.close()
@@ -293,8 +338,7 @@ def compare(
     experiment: Path | None,
     events: int,
     seed: int | None,
-    runner: str,
-    devices: int | None,
+    running: _Running,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -309,7 +353,7 @@ def compare(
 
     observer = Progressing(quiet)
     try:
-        with _runner(runner, devices) as working:
+        with running.start(observer.note) as working:
             report = measure(file, named, runner=working, observer=observer, events=events, seed=seed)
     finally:
         observer.close()
