@@ -22,13 +22,15 @@ _SINGLE = {"NPROC": "1", "JAX_CPU_ENABLE_ASYNC_DISPATCH": "0", "OPENBLAS_NUM_THR
 _DEVICES = "--xla_force_host_platform_device_count"
 
 
-def prepare(devices: int | None = None) -> None:
+def prepare(devices: int | None = None, *, one_thread: bool = True) -> None:
     """Set what XLA reads from the environment, what is already there kept; `devices`: number of CPU devices to show.
 
-    The same numbers come out on any number of cores where this was called before SciPy and JAX were loaded.
+    With `one_thread` a program uses one core, and the same numbers come out on any number of cores where this was called
+    before SciPy and JAX were loaded.
     """
-    for name, value in _SINGLE.items():
-        os.environ.setdefault(name, value)
+    if one_thread:
+        for name, value in _SINGLE.items():
+            os.environ.setdefault(name, value)
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = [_QUICKER] if metadata.version("jaxlib").startswith(_KNOWN_TO) else []
     if devices is not None:

@@ -134,7 +134,7 @@ def main():
     if options.here:
         from studio import _xla
 
-        _xla.prepare()
+        _xla.prepare(one_thread=False)
         print(json.dumps(measure(options.case[0], options.sensors[0])))
         return 0
     failed = 0
