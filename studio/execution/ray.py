@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,6 +27,9 @@ _PATIENCE, _MINUTE = 10.0, 60.0
 
 # Seconds between two looks at deadlines while nothing happens.
 _LOOK = 1.0
+
+# Seconds for a cluster to answer.
+_ANSWER = 10.0
 
 # Functions kept in the workers at the same time: a study needs three.
 _FUNCTIONS = 8
@@ -409,6 +413,8 @@ def _connect(workers: int | None, address: str | None) -> bool:
                 "Ray is connected already", key="address", value=address, remedy="call ray.shutdown() before"
             )
         return False
+    if address is not None:
+        _require_answer(address)
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "include_dashboard": False}
     try:
         if address is None:
@@ -418,12 +424,25 @@ def _connect(workers: int | None, address: str | None) -> bool:
             package = str(Path(__file__).parents[1])
             ray.init(address, runtime_env={"py_modules": [package]}, **common)
     except Exception as error:  # Ray raises many kinds here
-        where = "a local Ray cluster does not start" if address is None else f"no Ray cluster answers at {address}"
-        remedy = (
-            "see 'studio doctor'" if address is None else "start one with 'ray start --head', or leave --address out"
+        what = (
+            "a local Ray cluster does not start" if address is None else f"the Ray cluster {address!r} cannot be joined"
         )
-        raise StudioError(f"{where}: {error}. {remedy}") from None
+        raise StudioError(f"{what}: {error} See what 'studio doctor --full' says") from None
     return True
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself tries for minutes. **Raises** `InputError` where nothing listens at an address of the form HOST:PORT."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # a name that Ray knows, such as "auto"
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER).close()
+    except (OSError, ValueError) as error:
+        remedy = "start one with 'ray start --head --port=6379', or leave the address out"
+        raise InputError(
+            f"no Ray cluster answers there: {error}", key="address", value=address, remedy=remedy
+        ) from None
 
 
 @contextlib.contextmanager

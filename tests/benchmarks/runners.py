@@ -44,7 +44,9 @@ def work():
     from studio.study.assembly import assemble
     from studio.study.objective_shards import Shard, ShardGradient, split_events
 
-    file = read_experiment(ROOT / "experiments" / "quickstart.yaml").with_values({"events.count": SHARDS})
+    file = read_experiment(ROOT / "experiments" / "quickstart.yaml").with_values(
+        {"events.count": SHARDS, "optimiser.batch": SHARDS}
+    )
     assembly = assemble(file)
     leaves = {path: paths.get(assembly.baseline, path) for path in assembly.experiment.free_paths}
     function = ShardGradient(assembly.objective, assembly.baseline)

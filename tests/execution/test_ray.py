@@ -18,6 +18,8 @@ from studio import InputError, StudioError
 from studio.execution import RayRunner
 from studio.execution.ray import _Function
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def notes():
@@ -185,7 +187,7 @@ def test_interrupted_work_leaves_no_process(tmp_path):
         "    for n in runner.stream(slow, range(1000)):\n"
         "        if n == 5:\n            print(*(f.pid for f in runner.workers), flush=True)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
@@ -216,6 +218,17 @@ def test_a_closed_runner_refuses_work(runner):
 def test_arguments_that_cannot_be_are_refused(arguments, key):
     with pytest.raises(InputError, match=key):
         RayRunner(**arguments)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:6", "ray://127.0.0.1:6", "nowhere:port"])
+def test_an_address_without_a_cluster_is_refused_at_once(address):
+    script = f"from studio import RayRunner\nRayRunner(address={address!r})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert "InputError: address: no Ray cluster answers there" in done.stderr
+    assert "ray start --head" in done.stderr
+    assert time.monotonic() - begun < 30
 
 
 def test_threads_see_their_own_results(runner):
