@@ -86,7 +86,8 @@ class RayRunner(AbstractRunner):
         self._gpus = float(gpus) if gpus is not None else (1.0 if shown else 0.0)
         fitting = int(shown / self._gpus) if self._gpus else int(resources.get("CPU", 1))
         self._count = workers or max(1, fitting)
-        self._several_nodes = sum(1 for node in _ray().nodes() if node["Alive"]) > 1
+        # Workers of a cluster that stands by itself may be on other machines, which get the programs from here.
+        self._spread = address is not None or not self._own_connection
         self._functions: collections.OrderedDict[int, _Function] = collections.OrderedDict()
         self._serial = itertools.count()
         self._programs: dict[str, Any] = {}
@@ -198,7 +199,7 @@ class RayRunner(AbstractRunner):
         if worker in self._workers:
             self._workers.remove(worker)
 
-    def _replace(self, worker: _Worker, why: str) -> None:
+    def _replace(self, worker: _Worker, why: str, busy: bool) -> None:
         if worker.facts is None:
             self._failed_starts += 1
             if self._failed_starts > self._retries:
@@ -206,15 +207,15 @@ class RayRunner(AbstractRunner):
         self._drop(worker)
         self._workers.append(self._new_worker())
         place = f"worker {worker.facts.pid} on {worker.facts.host}" if worker.facts else "a worker that was starting"
-        self._note(f"{place} {why}; it is replaced, and its piece of work repeated")
+        self._note(f"{place} {why}; it is replaced{', and its piece of work repeated' if busy else ''}")
 
     def _send(self, worker: _Worker, known: _Function, item: Any) -> Any:
         programs = []
-        if self._several_nodes and worker.facts is not None:
+        if self._spread and worker.facts is not None:
             missing = self._programs.keys() - self._delivered[worker.facts.node]
             self._delivered[worker.facts.node] |= missing
             programs = [self._programs[name] for name in sorted(missing)]
-        return worker.actor.run.remote(known.serial, [known.reference], item, programs, self._several_nodes)
+        return worker.actor.run.remote(known.serial, [known.reference], item, programs, self._spread)
 
     def _take_programs(self, worker: _Worker, programs: list[Any]) -> None:
         for program in programs:
@@ -354,7 +355,7 @@ class _Stream:
 
     def _again(self, worker: _Worker, why: str) -> None:
         task = self.running.pop(worker.busy, None)
-        self.runner._replace(worker, why)
+        self.runner._replace(worker, why, busy=task is not None)
         if task is not None:
             task.failures += 1
             if task.failures > self.runner._retries:
