@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .study import Study as Study
     from .study import natural_bound as natural_bound
     from .study import wall_bound as wall_bound
+    from .tracking import MlflowTracker as MlflowTracker
     from .tracking import NoTracker as NoTracker
 
 __version__ = "0.1.0"
@@ -76,6 +77,7 @@ _HOMES = {
     "optimise": "design",
     "AbstractRunner": "execution",
     "LocalRunner": "execution",
+    "MlflowTracker": "tracking",
     "NoTracker": "tracking",
     "load_detector": "io.geometry",
     "save_detector": "io.geometry",

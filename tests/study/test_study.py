@@ -198,15 +198,21 @@ def test_a_directory_holds_one_study(reference, experiment):
 
 
 class Broken(AbstractTracker):
-    """A tracker whose server is away."""
+    """A tracker that cannot do anything."""
 
-    def start(self, directory, parameters):
+    def start(self, facts):
         raise ConnectionError("no server")
 
-    def record(self, steps):
+    def record(self, steps, times):
         raise ConnectionError("no server")
 
     def finish(self, result, artifacts):
+        raise ConnectionError("no server")
+
+    def stop(self, reason):
+        raise ConnectionError("no server")
+
+    def notes(self):
         raise ConnectionError("no server")
 
 
