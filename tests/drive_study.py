@@ -1,4 +1,4 @@
-"""A study with the stand-in physics in a process of its own: `drive_study.py EXPERIMENT DIRECTORY [run|resume] [devices]`."""
+"""A study with the stand-in physics in a process of its own: `drive_study.py EXPERIMENT DIRECTORY run|resume devices [tracking address]`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from stand_in import StandIn  # noqa: E402
 
 from studio.execution import LocalRunner  # noqa: E402
 from studio.study import Study  # noqa: E402
+from studio.tracking import MlflowTracker  # noqa: E402
 
 
-def main(experiment: str, directory: str, what: str, devices: str) -> None:
+def main(experiment: str, directory: str, what: str, devices: str, address: str | None = None) -> None:
+    tracker = None if address is None else MlflowTracker(address)
     with LocalRunner(int(devices)) as runner:
         if what == "run":
-            Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner)
+            Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner, tracker=tracker)
         else:
-            Study.in_directory(directory, physics=StandIn()).resume(directory, runner=runner)
+            Study.in_directory(directory, physics=StandIn()).resume(directory, runner=runner, tracker=tracker)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from .courier import Courier
 from .entries import shortened
 from .mlflow_run import Ending, StudyRun
 from .mlflow_store import Store, configure
+from .register import Register
 
 
 class MlflowTracker(AbstractTracker):
@@ -66,7 +67,10 @@ class MlflowTracker(AbstractTracker):
         return self._courier
 
     def _end(self, ending: Ending) -> None:
-        if not self._started().end(ending):
+        if self._started().end(ending):
+            run = Register(self._directory).run(self.address)
+            self._last_note = [f"recorded as run {run} at {shown(self.address)}"]
+        else:
             words = f"not all of the study is recorded at {shown(self.address)}; nothing is lost, and"
             self._last_note = [f"{words} 'studio resume {self._directory}' records the rest once the store is back"]
 

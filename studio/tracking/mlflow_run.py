@@ -53,11 +53,12 @@ class StudyRun:
 
     def __init__(self, store: Store, facts: StudyFacts, alive: Callable[[], None]):
         self._store, self._facts, self._alive = store, facts, alive
+        # Noted before the store is asked: where it is away until the study's end, resuming the study records it there.
+        register = Register(facts.directory)
+        self._study = register.open(store.address)
         self._client = store.client()
         self._alive()
         store.check()
-        register = Register(facts.directory)
-        self._study = register.open(store.address)
         self._several = int(flat(facts.parameters).get("optimiser.starts") or 1) > 1
         self._experiment, self._runs = self._found(store, register.run(store.address))
         if STUDY not in self._runs:
