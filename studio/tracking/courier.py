@@ -10,6 +10,7 @@ from typing import Protocol
 from .mlflow_run import Ending, Step
 from .mlflow_store import THREAD
 
+_GATHER = 1.0  # seconds between two deliveries: quick steps travel together
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts while the store is away
 _SILENCE = 60.0  # seconds without any answer, after which a study that is done waits no longer
 
@@ -84,16 +85,17 @@ class Courier:
     # ---- the thread ----------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        record, pause = None, 0.0
+        record, pause, failures = None, 0.0, 0
         while (told := self._next(pause)) is not None:
             try:
                 record = record or self._attach(self._alive)
                 record.catch_up(*told)
             except Exception as error:  # whatever went wrong, the store is asked anew what it has
-                record, pause = None, min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+                record, pause = None, min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE)
+                failures += 1
                 self._failed(error)
             else:
-                pause = 0.0
+                pause, failures = _GATHER, 0
                 self._caught_up(told[1])
 
     def _next(self, pause: float) -> tuple[list[Step], Ending | None] | None:

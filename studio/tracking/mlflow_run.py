@@ -142,18 +142,17 @@ class StudyRun:
         """Metrics that are not recorded yet, by the run they belong to and by step."""
         found: dict[str, list[Any]] = {}
         for at, line in steps:
-            numbers = step_metrics(line)
-            owners = {STUDY: numbers}
-            if self._several:
-                overview = {**numbers, "start": float(line["start"])}
-                owners = {
-                    STUDY: {key: overview[key] for key in _SEVERAL if key in overview},
-                    str(line["start"]): numbers,
-                }
-            for name, content in owners.items():
+            for name in (STUDY, str(line["start"])) if self._several else (STUDY,):
                 if line["step"] not in self._logged.get(name, ()):
-                    found.setdefault(name, []).append((line["step"], _metrics(content, at, line["step"])))
+                    found.setdefault(name, []).append((line["step"], self._metrics_of(name, line, at)))
         return found
+
+    def _metrics_of(self, name: str, line: Mapping[str, Any], at: float) -> list[Any]:
+        numbers = step_metrics(line)
+        if self._several and name == STUDY:
+            overview = numbers | {"start": float(line["start"])}
+            numbers = {key: overview[key] for key in _SEVERAL if key in overview}
+        return _metrics(numbers, at, line["step"])
 
     def _record(self, name: str, steps: list[Any]) -> None:
         run_id = self._id if name == STUDY else self._child(name)

@@ -62,6 +62,25 @@ def test_a_slow_store_does_not_hold_the_study_up(courier):
     assert carrying.end(END)
 
 
+def test_quick_steps_travel_together(courier):
+    """20 steps of 10 ms need no more than the first delivery, one a second, and the end."""
+    store = Away()
+    store.deliveries = 0
+
+    def count(steps, ending, catch_up=store.catch_up):
+        store.deliveries += 1
+        catch_up(steps, ending)
+
+    store.catch_up = count
+    carrying = courier(store)
+    for step in STEPS:
+        carrying.add([step])
+        time.sleep(0.01)
+    assert carrying.end(END)
+    assert store.taken == STEPS
+    assert store.deliveries <= 4
+
+
 def test_the_end_waits_no_longer_than_its_patience(courier):
     store = Away(failures=1_000_000)
     carrying = courier(store, patience=0.5)
