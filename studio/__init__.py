@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .study import Study as Study
     from .study import natural_bound as natural_bound
     from .study import wall_bound as wall_bound
+    from .tracking import MlflowTracker as MlflowTracker
     from .tracking import NoTracker as NoTracker
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ _HOMES = {
     "AbstractRunner": "execution",
     "LocalRunner": "execution",
     "RayRunner": "execution",
+    "MlflowTracker": "tracking",
     "NoTracker": "tracking",
     "load_detector": "io.geometry",
     "save_detector": "io.geometry",

@@ -18,6 +18,7 @@ from ._checks import InputError, StudioError
 if TYPE_CHECKING:
     from .execution import AbstractRunner
     from .study import StudySolution
+    from .tracking import AbstractTracker
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -88,6 +89,13 @@ class _Running:
         )
 
 
+def _tracker(address: str | None) -> AbstractTracker:
+    """The tracker at an address, None for no tracking."""
+    from .tracking import MlflowTracker, NoTracker
+
+    return NoTracker() if address is None else MlflowTracker(address)
+
+
 def _options(*decorators: Callable[..., Any]) -> Callable[..., Any]:
     def apply(function: Callable[..., Any]) -> Callable[..., Any]:
         for decorator in reversed(decorators):
@@ -130,6 +138,12 @@ def _running(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _quiet = click.option("--quiet", is_flag=True, help="No progress.")
+_tracking = click.option(
+    "--tracking-uri",
+    envvar=["STUDIO_TRACKING_URI", "MLFLOW_TRACKING_URI"],
+    show_envvar=True,
+    help="MLflow store of studies, 'none' for no tracking [default: sqlite:///runs/mlflow.db].",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output instead of tables.")
 _seed = click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Another seed than the experiment's.")
 
@@ -180,6 +194,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 @click.option("--skip-gradient-check", is_flag=True, help="Do not test the gradient first.")
 @_seed
 @_running
+@_tracking
 @_quiet
 @_json
 def optimise(
@@ -189,15 +204,18 @@ def optimise(
     skip_gradient_check: bool,
     seed: int | None,
     running: _Running,
+    tracking_uri: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Optimise the design of EXPERIMENT and measure the gain."""
     from .study.experiment_file import read_experiment
+    from .tracking import tracking_address
 
     values = {"optimiser.steps": steps, "seed": seed}
     file = read_experiment(experiment).with_values({key: value for key, value in values.items() if value is not None})
     directory = out or _fresh_directory(Path("runs"), experiment.stem)
+    tracker = _tracker(tracking_address(tracking_uri))
     _start_jax()
     from .console import Progressing
     from .study import Study
@@ -206,7 +224,11 @@ def optimise(
     try:
         with running.start(observer.note) as working:
             solution = Study(file).run(
-                directory, runner=working, observer=observer, check_gradient=not skip_gradient_check
+                directory,
+                runner=working,
+                tracker=tracker,
+                observer=observer,
+                check_gradient=not skip_gradient_check,
             )
     finally:
         observer.close()
@@ -214,15 +236,24 @@ def optimise(
 
 
 @commands.command()
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("study", type=click.Path(path_type=Path))
 @_running
+@_tracking
 @_quiet
 @_json
-def resume(directory: Path, running: _Running, quiet: bool, as_json: bool) -> None:
-    """Take up the study in DIRECTORY where it stopped; the numbers come out as if it had not."""
-    from .study.experiment_file import read_begun
+def resume(study: Path, running: _Running, tracking_uri: str | None, quiet: bool, as_json: bool) -> None:
+    """Take up STUDY, a directory or an MLflow run id, where it stopped; the numbers come out as if it had not.
 
+    It is recorded where it was recorded before, or at --tracking-uri.
+    """
+    from .study.comparison import study_directory
+    from .study.experiment_file import read_begun
+    from .study.tracked import kept_address
+    from .tracking import lookup_address, tracking_address
+
+    directory = study_directory(study, lookup_address(tracking_uri))
     read_begun(directory)
+    tracker = _tracker(tracking_address(tracking_uri) if tracking_uri else kept_address(directory))
     _start_jax()
     from .console import Progressing
     from .study import Study
@@ -230,7 +261,9 @@ def resume(directory: Path, running: _Running, quiet: bool, as_json: bool) -> No
     observer = Progressing(quiet)
     try:
         with running.start(observer.note) as working:
-            solution = Study.in_directory(directory).resume(directory, runner=working, observer=observer)
+            solution = Study.in_directory(directory).resume(
+                directory, runner=working, tracker=tracker, observer=observer
+            )
     finally:
         observer.close()
     _conclude(solution, as_json)
@@ -331,6 +364,7 @@ def validate(target: Path, events: int | None, seed: int | None, running: _Runni
 @click.option("--events", type=click.IntRange(2), default=400, show_default=True, help="Events a design.")
 @_seed
 @_running
+@_tracking
 @_quiet
 @_json
 def compare(
@@ -339,24 +373,27 @@ def compare(
     events: int,
     seed: int | None,
     running: _Running,
+    tracking_uri: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Compare DESIGNS, geometry files or directories of studies, on the same events; gains are against the first."""
-    from .study.comparison import comparison_experiment, named_designs
+    """Compare DESIGNS on the same events: geometry files, directories of studies, MLflow run ids. Gains are against the first."""
+    from .study.comparison import comparison_experiment, located, named_designs
+    from .tracking import lookup_address
 
-    named = named_designs(designs)
-    file = comparison_experiment(experiment, designs, next(iter(named.values())))
-    _start_jax()
-    from .console import Progressing, show_resolutions
-    from .study.measure import measure
+    with located(designs, lookup_address(tracking_uri)) as found:
+        named = named_designs(found)
+        file = comparison_experiment(experiment, found, next(iter(named.values())))
+        _start_jax()
+        from .console import Progressing, show_resolutions
+        from .study.measure import measure
 
-    observer = Progressing(quiet)
-    try:
-        with running.start(observer.note) as working:
-            report = measure(file, named, runner=working, observer=observer, events=events, seed=seed)
-    finally:
-        observer.close()
+        observer = Progressing(quiet)
+        try:
+            with running.start(observer.note) as working:
+                report = measure(file, named, runner=working, observer=observer, events=events, seed=seed)
+        finally:
+            observer.close()
     if as_json:
         _print_json(report)
     else:

@@ -27,6 +27,7 @@ from tests.stand_in import StandIn
 ROOT = Path(__file__).parents[1]
 PAGES = [Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))]
 TUTORIAL = Path("docs/tutorial.md")
+TRACKING = Path("docs/how_to/track_studies.md")
 SLOW = {  # compilation of second derivatives and of the reconstruction
     Path("docs/how_to/add_an_objective.md"),
 }
@@ -126,7 +127,9 @@ def stand_in(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in {*SLOW, TUTORIAL}], ids=str)
-def test_examples_run(page, folder, stand_in, capsys):
+def test_examples_run(page, folder, stand_in, capsys, monkeypatch):
+    if page == TRACKING:
+        monkeypatch.delenv("STUDIO_TRACKING_URI")  # where studies are recorded without a word
     follow(page, capsys, coarser)
 
 

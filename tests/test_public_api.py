@@ -20,6 +20,7 @@ NAMES = {
     "Gun",
     "InputError",
     "LocalRunner",
+    "MlflowTracker",
     "NoTracker",
     "OpticalSimulator",
     "PhotosensorArray",

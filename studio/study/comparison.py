@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .._checks import InputError
-from .experiment_file import ExperimentFile, parse_experiment, read_begun, read_experiment
+from ..tracking import is_run_id, tracked_study
+from .experiment_file import STUDY, ExperimentFile, parse_experiment, read_begun, read_experiment
 
 _DEFAULT = """
 geometry: {geometry}
@@ -21,6 +24,41 @@ events:
 free: {{sensors.uv: {{}}}}
 objective: [{{kind: vertex_resolution}}]
 """
+
+
+@contextlib.contextmanager
+def located(designs: Sequence[Path], address: str) -> Iterator[tuple[Path, ...]]:
+    """The designs with every run id replaced by the directory of its study, or by a copy of what was recorded of it, which is
+    removed again in the end.
+
+    `address`: of the store that knows the runs. **Raises** `InputError` for a run that the store does not have.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        yield tuple(_located(design, address, Path(folder)) for design in designs)
+
+
+def _located(design: Path, address: str, folder: Path) -> Path:
+    if design.exists() or not is_run_id(str(design)):
+        return design
+    study = tracked_study(str(design), address)
+    if study.directory is not None:
+        return study.directory
+    copy = folder / str(design) / study.name
+    copy.mkdir(parents=True)
+    study.download((STUDY, "design.yaml"), copy)
+    return copy
+
+
+def study_directory(named: Path, address: str) -> Path:
+    """The directory of a study that is named by it or by a run id. **Raises** `InputError` where it is not here."""
+    if named.exists() or not is_run_id(str(named)):
+        return named
+    study = tracked_study(str(named), address)
+    if study.directory is None:
+        problem = f"the ledger of this run is not on this machine; it was in {study.recorded_directory}"
+        remedy = "resume it there, or copy that directory back to its place"
+        raise InputError(problem, key="run", value=str(named), remedy=remedy)
+    return study.directory
 
 
 def named_designs(paths: Sequence[Path]) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from ..io.document import Document, load_document, parse_document, validate
 from ..io.geometry import read_geometry
 from .config import Experiment
 
-STUDY, EXPERIMENT, BASELINE = "study.json", "experiment.yaml", "baseline.yaml"
+STUDY, EXPERIMENT, BASELINE, ENVIRONMENT = "study.json", "experiment.yaml", "baseline.yaml", "environment.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,18 +75,19 @@ def read_begun(directory: str | os.PathLike[str]) -> ExperimentFile:
     """The experiment of a study that was begun in `directory`; imports no jax.
 
     The study's one record of itself is laid out as the files `experiment.yaml` and `baseline.yaml`, for people and for line
-    numbers. **Raises** `InputError` where no study was begun there.
+    numbers, and `environment.txt`, the packages as pip reads them. **Raises** `InputError` where no study was begun there.
     """
     folder = Path(directory)
     try:
         study = json.loads((folder / STUDY).read_text(encoding="utf-8"))
-        data, baseline = study["experiment"], study["baseline"]
+        data, baseline, packages = study["experiment"], study["baseline"], study["packages"]
     except (FileNotFoundError, NotADirectoryError):
         remedy = "name the directory of a study, as given with --out; one that was killed before it began is run anew"
         raise InputError(f"holds no study: there is no {STUDY}", file=folder, remedy=remedy) from None
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"cannot be read: {error}", file=folder / STUDY, remedy="restore it from a copy") from None
-    for name, text in ((BASELINE, baseline), (EXPERIMENT, yaml_text(data))):
+    environment = "".join(f"{name}=={version}\n" for name, version in packages.items())
+    for name, text in ((BASELINE, baseline), (EXPERIMENT, yaml_text(data)), (ENVIRONMENT, environment)):
         if not (folder / name).exists():
             replace_file(folder / name, lambda aside, text=text: aside.write_text(text, encoding="utf-8"))
     return read_experiment(folder / EXPERIMENT)

@@ -154,11 +154,22 @@ class Ledger:
             stream.truncate(length)
             os.fsync(stream.fileno())
 
-    def note_time(self, what: str, seconds: float, **details: Any) -> None:
-        """Adds a line to the file of wall-clock times; never forced to disk, never read by the study."""
+    def note_time(self, what: str, seconds: float, **details: Any) -> float:
+        """Adds a line to the file of wall-clock times; never forced to disk. Returns the time now, in seconds since 1970."""
+        at = round(time.time(), 3)
         with contextlib.suppress(OSError), (self.directory / TIMING).open("a") as stream:
-            line = {"what": what, **details, "seconds": round(seconds, 6), "at": round(time.time(), 3)}
+            line = {"what": what, **details, "seconds": round(seconds, 6), "at": at}
             stream.write(json.dumps(line) + "\n")
+        return at
+
+    def step_times(self) -> dict[int, float]:
+        """When each step was done, in seconds since 1970, as far as it is known. For trackers; no result depends on it."""
+        return {int(line["step"]): line["at"] for line in self.lines(TIMING) if line["what"] == "step"}
+
+    @property
+    def begun_at(self) -> float:
+        """When the study was begun, in seconds since 1970."""
+        return (self.directory / STUDY).stat().st_mtime
 
     # ---- checkpoint ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -11,8 +12,10 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
+from .._checks import InputError
 from ..detector import Detector
 from ..io.atomic import replace_file
+from ..io.geometry import save_detector
 from .assembly import Assembly
 from .observer import AbstractObserver
 
@@ -58,6 +61,38 @@ def _columns(line: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             columns[name] = value
     return columns
+
+
+def write_validation_table(validation: Mapping[str, Any], directory: Path) -> None:
+    """`validation.csv`: a row for each design and quantity, with 95 % intervals; gains are against the baseline.
+
+    `crlb` and `measured` are in the `unit` of the row, gains are fractions.
+    """
+    rows = []
+    for design, bounds in validation.get("crlb", {}).items():
+        for quantity, crlb in bounds.items():
+            row = {"design": design, "quantity": quantity, "unit": validation["units"][quantity], "crlb": crlb}
+            for name in ("measured", "predicted_gain", "measured_gain"):
+                found = validation.get(name, {}).get(design, {}).get(quantity, {})
+                row |= {name: found.get("value"), f"{name}_low": found.get("low"), f"{name}_high": found.get("high")}
+            rows.append(row)
+
+    def write(aside: Path) -> None:
+        with aside.open("w", newline="", encoding="utf-8") as stream:
+            table = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+            table.writeheader()
+            table.writerows(rows)
+
+    if rows:
+        replace_file(directory / "validation.csv", write)
+
+
+def write_last_design(design: Detector, directory: Path, observer: AbstractObserver) -> None:
+    """`last.yaml`: where the loop stopped. It need not be feasible, nor something that a file can describe."""
+    try:
+        save_detector(design, directory / "last.yaml")
+    except InputError as error:
+        observer.note(f"the last design was not written: {error}")
 
 
 def write_figures(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import platform
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +21,15 @@ from ..io.geometry import load_detector, save_detector
 from ..tracking import AbstractTracker, NoTracker
 from .assembly import Assembly, assemble, draw, fits
 from .checking import baseline_words
+from .environment import environment, git_state, packages
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
 from .ledger import HISTORY, RESULT, VALIDATION, Ledger
 from .objective_shards import ShardedObjective
 from .observer import AbstractObserver, Silent
 from .physics import AbstractPhysics, CustomResolutions
-from .report import plain, write_figures, write_history_table
+from .report import plain, write_figures, write_history_table, write_last_design, write_validation_table
+from .tracked import Tracked
 from .validation import Validation, ValidationShard, report, validation_key
 
 DESIGN, GRADIENT_CHECK = "design.yaml", "gradient_check.json"
@@ -147,6 +146,8 @@ class Study:
                 "source": self.file.document.file,
                 "check_gradient": check_gradient,
                 **environment(),
+                "git": {"package": git_state(Path(__file__)), "experiment": git_state(Path(self.file.document.file))},
+                "packages": packages(),
                 "experiment": dict(self.file.document.data) | {"geometry": BASELINE},
                 "baseline": text,
             }
@@ -160,17 +161,17 @@ class Study:
         observer: AbstractObserver | None,
     ) -> StudySolution:
         watching = observer or Silent()
-        if ledger.finished:
-            return _read_back(ledger, _Tracked(tracker or NoTracker(), watching))
-        own = runner is None
-        working = LocalRunner() if runner is None else runner
-        try:
-            assembly = assemble(self.file, self.physics, objective=self.objective)
-            stages = _Stages(self.file, assembly, ledger, working, watching)
-            return stages.run(_Tracked(tracker or NoTracker(), watching))
-        finally:
-            if own:
-                working.close()
+        with Tracked(tracker or NoTracker(), watching, self.file, ledger) as tracked:
+            if ledger.finished:
+                return _read_back(ledger, tracked)
+            own = runner is None
+            working = LocalRunner() if runner is None else runner
+            try:
+                assembly = assemble(self.file, self.physics, objective=self.objective)
+                return _Stages(self.file, assembly, ledger, working, watching).run(tracked)
+            finally:
+                if own:
+                    working.close()
 
 
 class _Stages:
@@ -208,8 +209,7 @@ class _Stages:
             blame=self.evaluate.blame,  # a probe sees some events only; they count through all of them
         )
 
-    def run(self, tracker: _Tracked) -> StudySolution:
-        tracker.call("start", self.ledger.directory, _flat(self.file.document.data))
+    def run(self, tracker: Tracked) -> StudySolution:
         words = baseline_words(audit(self.assembly.baseline, self.assembly.constraints, self.optimisation.space))
         if words:
             self.observer.note(f"the baseline {words}")
@@ -219,17 +219,20 @@ class _Stages:
         solution = self.optimise(tracker)
         history = self.ledger.lines(HISTORY)
         write_history_table(history, self.ledger.directory)
+        write_last_design(solution.last_tree, self.ledger.directory, self.observer)
         if solution.tree is None:
             self.ledger.write_json(RESULT, self.result(solution, None, check, {"events": 0}))
+            tracker.finish()
             return _solution(self.ledger)  # raises with the reason
         save_detector(solution.tree, self.ledger.directory / DESIGN)
         # Read back, so that what is judged is what the file says.
         design = load_detector(self.ledger.directory / DESIGN)
         measured = {"events": 0} if validation is None else self.validate(validation, design)
         result = self.result(solution, design, check, measured)
+        write_validation_table(measured, self.ledger.directory)
         write_figures(self.assembly, design, history, self.ledger.directory, self.observer)
         self.ledger.write_json(RESULT, result)
-        tracker.call("finish", result, artifacts(self.ledger.directory))
+        tracker.finish()
         return _solution(self.ledger)
 
     def gradient_check(self) -> dict[str, Any] | None:
@@ -250,7 +253,7 @@ class _Stages:
         check.require()
         return outcome
 
-    def optimise(self, tracker: _Tracked) -> Any:
+    def optimise(self, tracker: Tracked) -> Any:
         """All steps that the ledger does not hold yet."""
         optimiser = self.assembly.experiment.optimiser
         state = self.optimisation.initial()
@@ -259,13 +262,13 @@ class _Stages:
             self._step_done(state, self.optimisation.record(state))
         else:
             state = loaded
-        tracker.call("record", self.ledger.lines(HISTORY))
+        tracker.history()
         self.observer.stage("optimise", optimiser.steps * optimiser.starts, int(state.step))
         while not self.optimisation.done(state):
-            with self._timed("step", step=int(state.step) + 1):
+            with self._timed("step", step=int(state.step) + 1) as timed:
                 state, record = self.optimisation.step(state)
                 line = self._step_done(state, record)
-            tracker.call("record", [line])
+            tracker.step(line, timed.at)
             self.observer.advance(line)
         return self.optimisation.finish(state)
 
@@ -342,11 +345,10 @@ class _Stages:
         return _Timed(self.ledger, what, details)
 
 
-def _read_back(ledger: Ledger, tracker: _Tracked) -> StudySolution:
+def _read_back(ledger: Ledger, tracker: Tracked) -> StudySolution:
     """A study that is done; a tracker that was away meanwhile is caught up."""
-    tracker.call("start", ledger.directory, _flat(ledger.study()["experiment"]))
-    tracker.call("record", ledger.lines(HISTORY))
-    tracker.call("finish", ledger.read_json(RESULT), artifacts(ledger.directory))
+    tracker.history()
+    tracker.finish()
     return _solution(ledger)
 
 
@@ -367,55 +369,13 @@ def _solution(ledger: Ledger) -> StudySolution:
     )
 
 
-def artifacts(directory: Path) -> list[Path]:
-    """The files of a study that belong to its record, in order."""
-    return sorted(path for path in directory.rglob("*") if path.is_file() and not path.name.startswith("."))
-
-
 class _Timed:
     def __init__(self, ledger: Ledger, what: str, details: Mapping[str, Any]):
         self.ledger, self.what, self.details = ledger, what, details
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Timed:
         self.start = time.perf_counter()
+        return self
 
     def __exit__(self, *_: Any) -> None:
-        self.ledger.note_time(self.what, time.perf_counter() - self.start, **self.details)
-
-
-class _Tracked:
-    """A tracker whose failures are noted once and stop nothing."""
-
-    def __init__(self, tracker: AbstractTracker, observer: AbstractObserver):
-        self.tracker, self.observer, self.lost = tracker, observer, False
-
-    def call(self, method: str, *arguments: Any) -> None:
-        function: Callable[..., None] = getattr(self.tracker, method)
-        try:
-            function(*arguments)
-        except Exception as error:  # whatever a tracker raises, the ledger holds the truth
-            if not self.lost:
-                self.observer.note(f"tracking failed and goes on without: {error}")
-            self.lost = True
-
-
-def environment() -> dict[str, str]:
-    """Versions that a result depends on."""
-    names = ("detector-studio", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed as a package"
-    return {"python": platform.python_version(), "machine": platform.machine(), "platform": sys.platform, **found}
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings and lists as one mapping from dotted paths to values."""
-    items = node.items() if isinstance(node, Mapping) else enumerate(node)
-    flat: dict[str, Any] = {}
-    for key, value in items:
-        path = f"{prefix}.{key}" if prefix else str(key)
-        flat |= _flat(value, path) if isinstance(value, Mapping | list) else {path: value}
-    return flat
+        self.at = self.ledger.note_time(self.what, time.perf_counter() - self.start, **self.details)

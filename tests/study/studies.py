@@ -21,7 +21,7 @@ def drive(
 ) -> subprocess.Popen:
     """`tests/drive_study.py` with two lanes on a runner; `devices`: how many CPU devices JAX shows."""
     script = str(ROOT / "tests" / "drive_study.py")
-    command = [sys.executable, script, str(experiment), str(directory), what, "2", runner]
+    command = [sys.executable, script, str(experiment), str(directory), what, "2", "none", runner]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache)}
     environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "STUDIO_TEST_DEVICES": str(devices)}
     return subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE)

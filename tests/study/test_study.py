@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import random
@@ -57,6 +58,40 @@ def test_history_as_a_table(reference):
     table = parquet.read_table(reference.directory / "history.parquet").to_pylist()
     assert [row["step"] for row in table] == list(range(9))
     assert table[-1]["terms.vertex_resolution"] == reference.history[-1]["terms"]["vertex_resolution"]
+
+
+def test_what_it_was_run_with_is_written_down(reference):
+    """Enough to install the same packages and to check out the same code."""
+    study = json.loads((reference.directory / "study.json").read_text())
+    lines = (reference.directory / "environment.txt").read_text().splitlines()
+    assert f"numpy=={np.__version__}" in lines
+    assert study["packages"]["jax"] == jax.__version__
+    assert set(study["git"]) == {"package", "experiment"}
+    assert study["git"]["experiment"] is None  # a temporary folder
+
+
+def test_the_table_of_validation_says_what_the_result_says(reference):
+    with (reference.directory / "validation.csv").open(newline="") as stream:
+        rows = {(row["design"], row["quantity"]): row for row in csv.DictReader(stream)}
+    validation = reference.result["validation"]
+    assert set(rows) == {(d, q) for d in ("baseline", "optimum") for q in ("vertex", "direction", "energy")}
+    row = rows["optimum", "direction"]
+    assert row["unit"] == "rad"
+    assert float(row["crlb"]) == validation["crlb"]["optimum"]["direction"]
+    for name in ("measured", "predicted_gain", "measured_gain"):
+        found = validation[name]["optimum"]["direction"]
+        assert [float(row[name + end]) for end in ("", "_low", "_high")] == [
+            found[key] for key in ("value", "low", "high")
+        ]
+    assert rows["baseline", "vertex"]["measured_gain"] == ""
+
+
+def test_the_last_design_is_where_the_loop_stopped(reference):
+    """After the last step the closest pair stands as far from its limit as the history says."""
+    last = load_detector(reference.directory / "last.yaml").placed.positions
+    distances = np.linalg.norm(np.asarray(last[:, None] - last[None]), axis=-1)
+    closest = distances[~np.eye(len(distances), dtype=bool)].min()
+    assert 600 - closest == pytest.approx(reference.history[-1]["violations"]["minimum_spacing"], abs=1e-6)  # mm
 
 
 def test_one_lane_gives_the_same_bits(reference, experiment, tmp_path):
@@ -133,15 +168,21 @@ def test_a_directory_holds_one_study(reference, experiment):
 
 
 class Broken(AbstractTracker):
-    """A tracker whose server is away."""
+    """A tracker that cannot do anything."""
 
-    def start(self, directory, parameters):
+    def start(self, facts):
         raise ConnectionError("no server")
 
-    def record(self, steps):
+    def record(self, steps, times):
         raise ConnectionError("no server")
 
     def finish(self, result, artifacts):
+        raise ConnectionError("no server")
+
+    def stop(self, reason):
+        raise ConnectionError("no server")
+
+    def notes(self):
         raise ConnectionError("no server")
 
 
