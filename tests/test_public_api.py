@@ -25,6 +25,7 @@ NAMES = {
     "OpticalSimulator",
     "PhotosensorArray",
     "Primary",
+    "RayRunner",
     "Readout",
     "Sphere",
     "Study",
