@@ -18,6 +18,7 @@ from .._linear import inverse_positive
 from ..detector import Detector
 from ..event import Primary, Readout
 from ..simulation import OpticalSimulator
+from ..units import cm
 from .fisher import require_x64
 from .fit import Evaluated, Problem, Progress, advance, begin
 from .likelihood import likelihood_of
@@ -298,10 +299,13 @@ def _problem(
         energy = jnp.clip(energy, 30.0, 20000.0) if event.particle != "point" else jnp.maximum(energy, 1e-6)
         return Primary(event.particle, vertex, trial.direction, energy, trial.time), latents + change[size:]
 
-    # 0.5 m, 0.3 rad, 30 %, 3 ns, and 1.5 standard deviations of a latent, in the parameters' natural units.
-    steps = {"vertex": 50.0, "direction": 30.0, "kinetic_energy": 30.0, "time": 30.0}
-    limits = [steps[name.split(".")[0]] for name in names_of(groups)] + [1.5] * count
-    return Problem(slope, information, step, jnp.asarray(limits, dtype), (event, jnp.zeros(count, dtype)))
+    # In natural units: 7 % of the volume's size (and the time that light takes for it), 0.3 rad, 30 %, and 1.5 standard
+    # deviations of a latent.
+    length = 0.07 * jnp.cbrt(detector.volume.volume)
+    steps = {"vertex": length / cm, "direction": 30.0, "kinetic_energy": 30.0, "time": 0.6 * length / cm}
+    limits = [jnp.asarray(steps[name.split(".")[0]], dtype) for name in names_of(groups)]
+    limits = jnp.concatenate([jnp.stack(limits), jnp.full(count, 1.5, dtype)])
+    return Problem(slope, information, step, limits, (event, jnp.zeros(count, dtype)))
 
 
 def _finite(value: Array) -> Array:

@@ -19,6 +19,9 @@ from ..simulation.optical.spectrum import LONGEST, SHORTEST
 # Time scale in ns within which hits agree with a point of emission.
 _AGREEMENT = 2.0
 
+# Distances (mm) behind the point of emission, and ahead of it (in longest chords of the volume), at which a track is tried.
+_BACK, _AHEAD = (-1000.0, -500.0, -100.0), (0.06, 0.15, 0.3)
+
 
 def inside_points(detector: Detector, count: int) -> Float[np.ndarray, "count 3"]:
     """`count` quasi-random points spread evenly through the volume, in mm. Concrete detectors only."""
@@ -94,23 +97,26 @@ _DISC = qmc.Sobol(2, scramble=False).random(64)
 def seeds(
     detector: Detector, readout: Readout, particle: str, candidates: Float[Array, "c 3"], energies: Float[Array, " e"]
 ) -> Primary:
-    """Starting points for one event, stacked: directions × shifts along them × energies.
+    """Starting points for one event, stacked: directions and shifts along them × energies.
 
-    Directions are the charge-weighted mean one of the light from the point of emission and the axis of its ring; the vertex
-    of a track lies before that point, so it is tried at several distances back along the axis, the time with it.
+    Directions are the charge-weighted mean one of the light from the point of emission and the axis of its ring. The vertex of
+    a track lies before that point, so it is tried at several distances back along the axis, the time with it. A ring far
+    away fits its times from far behind nearly as well: then the vertex lies ahead, by a part of the detector's size.
     """
     vertex, time = point_of_emission(detector, readout, candidates)
     offset = detector.placed.positions - vertex
     distance = jnp.sqrt(jnp.sum(offset**2, axis=-1, keepdims=True))
     mean = unit(jnp.sum(readout.charge[:, None] * offset / distance, axis=0) + 1e-9)
-    directions = jnp.stack([mean, ring_direction(detector, readout, vertex, mean)])
     if particle == "point":
-        directions = mean[None]
-    shifts = jnp.asarray([0.0] if particle == "point" else [-1000.0, -500.0, -100.0], energies.dtype)
-    which, shift, energy = (
-        grid.reshape(-1) for grid in jnp.meshgrid(jnp.arange(directions.shape[0]), shifts, energies, indexing="ij")
-    )
-    along = directions[which]
+        directions, shifts = mean[None], jnp.zeros(1, energies.dtype)
+    else:
+        ring = ring_direction(detector, readout, vertex, mean)
+        back = jnp.asarray(_BACK, energies.dtype)
+        ahead = jnp.asarray(_AHEAD, energies.dtype) * detector.volume.longest_chord
+        directions = jnp.stack([mean] * len(_BACK) + [ring] * len(_BACK) + [mean] * len(_AHEAD))
+        shifts = jnp.concatenate([back, back, ahead])
+    which, energy = (grid.reshape(-1) for grid in jnp.meshgrid(jnp.arange(shifts.shape[0]), energies, indexing="ij"))
+    along, shift = directions[which], shifts[which]
     moved = vertex + shift[:, None] * along
     moved = jnp.where(detector.volume.contains(moved)[:, None], moved, vertex)
     return Primary(particle, moved, along, energy, time + shift / SPEED_OF_LIGHT)
