@@ -144,6 +144,7 @@ class Study:
             {
                 "format": 1,
                 "source": self.file.document.file,
+                "geometry": baseline.name,
                 "check_gradient": check_gradient,
                 **environment(),
                 "git": {"package": git_state(Path(__file__)), "experiment": git_state(Path(self.file.document.file))},

@@ -11,7 +11,6 @@ from typing import Any
 
 from .. import __version__
 from .._checks import InputError
-from ..io.geometry import read_geometry
 from ..tracking import REGISTER, AbstractTracker, Register, StudyFacts, usable
 from .experiment_file import BASELINE, ENVIRONMENT, EXPERIMENT, STUDY, ExperimentFile
 from .ledger import CHECKPOINT, HISTORY, RESULT, Ledger
@@ -81,11 +80,9 @@ def kept_address(directory: Path) -> str | None:
 def study_facts(file: ExperimentFile, ledger: Ledger) -> StudyFacts:
     """What the ledger's study is: its parameters, with defaults where the file says nothing, and what it is found by."""
     study, experiment = ledger.study(), file.experiment
-    document, model = read_geometry(file.geometry)
-    geometry = model.name or Path(document.file).stem
     defaults = experiment.model_dump(mode="json", exclude_none=True)
     tags = {
-        "geometry": geometry,
+        "geometry": study["geometry"],
         "objective": objective_words(experiment.objective),
         "seed": str(experiment.seed),
         "source": str(study["source"]),
@@ -97,7 +94,7 @@ def study_facts(file: ExperimentFile, ledger: Ledger) -> StudyFacts:
     if study["git"].get("package"):
         tags["mlflow.source.git.commit"] = study["git"]["package"]["commit"]
     tags |= {"mlflow.user": _user(), "mlflow.source.name": str(study["source"])}
-    parameters = _merged(defaults, file.document.data) | {"geometry": geometry}
+    parameters = _merged(defaults, file.document.data) | {"geometry": study["geometry"]}
     begun_with = [ledger.directory / name for name in (STUDY, EXPERIMENT, BASELINE, ENVIRONMENT)]
     return StudyFacts(ledger.directory, ledger.begun_at, parameters, tags, begun_with)
 

@@ -58,13 +58,16 @@ class Courier:
             self._changed.notify_all()
 
     def end(self, ending: Ending) -> bool:
-        """The end; waits while the store answers, and `patience` where it does not. Returns whether all was recorded."""
-        asked = time.monotonic()
+        """The end; waits while the store answers, and `patience` where it does not. Returns whether all was recorded.
+
+        A store that neither answers nor fails has longer where there is a result: it may be setting itself up.
+        """
+        asked, silence = time.monotonic(), self._patience if ending.result is None else _SILENCE
         with self._changed:
             self._ending = ending
             self._stale = True
             self._changed.notify_all()
-            while not self._delivered and not self._hopeless(asked):
+            while not self._delivered and not self._hopeless(asked, silence):
                 self._changed.wait(0.1)
             self._abandoned = True
             self._changed.notify_all()
@@ -76,11 +79,11 @@ class Courier:
             notes, self._notes = self._notes, []
             return notes
 
-    def _hopeless(self, asked: float) -> bool:
+    def _hopeless(self, asked: float, silence: float) -> bool:
         now = time.monotonic()
         if self._failing_since is not None and now - max(asked, self._failing_since) > self._patience:
             return True
-        return now - max(asked, self._answered) > _SILENCE
+        return now - max(asked, self._answered) > silence
 
     # ---- the thread ----------------------------------------------------------------------------------------------------
 
