@@ -2,12 +2,13 @@
 
 - `study.json`: what the study is (configuration, seed, versions), written once.
 - `history.jsonl`: one line a step, forced to disk before the step counts.
+- `trajectory.jsonl`: the design after each step, for pictures; a step's line stands here before it stands in the history.
 - `validation.jsonl`: one line a piece of validation, likewise.
 - `checkpoint.npz`: the whole state of the loop after the last step that counts, replaced atomically.
 - `timing.jsonl`: wall-clock times; nothing else depends on it.
 
 A step counts once its checkpoint is in place. The checkpoint says how long the history was then; what stands behind that is
-an interrupted step, and is cut off and computed again. No number in the first four files depends on the clock.
+an interrupted step, and is cut off, as the trajectory is, and computed again. No number in the first five files depends on the clock.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ import numpy as np
 from .._checks import InputError, StudioError
 from .experiment_file import STUDY
 
-HISTORY, VALIDATION, CHECKPOINT = "history.jsonl", "validation.jsonl", "checkpoint.npz"
-TIMING, RESULT = "timing.jsonl", "result.json"
+HISTORY, TRAJECTORY, VALIDATION = "history.jsonl", "trajectory.jsonl", "validation.jsonl"
+CHECKPOINT, TIMING, RESULT = "checkpoint.npz", "timing.jsonl", "result.json"
 
 
 class Ledger:
@@ -154,6 +155,13 @@ class Ledger:
             stream.truncate(length)
             os.fsync(stream.fileno())
 
+    def cut(self, history_bytes: int) -> None:
+        """Cuts the history to what counts, and the trajectory to as many lines; one that lost lines costs pictures only."""
+        self.truncate(HISTORY, history_bytes)
+        count, path = len(self.lines(HISTORY)), self.directory / TRAJECTORY
+        whole, _, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
+        self.truncate(TRAJECTORY, sum(len(line) + 1 for line in whole.splitlines()[:count]))
+
     def note_time(self, what: str, seconds: float, **details: Any) -> None:
         """Adds a line to the file of wall-clock times; never forced to disk, never read by the study."""
         with contextlib.suppress(OSError), (self.directory / TIMING).open("a") as stream:
@@ -170,13 +178,13 @@ class Ledger:
         self.write(CHECKPOINT, content.getvalue())
 
     def load(self, like: Any) -> Any | None:
-        """The state of the checkpoint, and the history cut to what counts; None without one.
+        """The state of the checkpoint, and history and trajectory cut to what counts; None without one.
 
         `like`: a state of the same structure. **Raises** `StudioError` where the checkpoint does not fit it.
         """
         path = self.directory / CHECKPOINT
         if not path.exists():
-            self.truncate(HISTORY, 0)
+            self.cut(0)
             return None
         leaves, structure = jax.tree.flatten(like)
         try:
@@ -190,7 +198,7 @@ class Ledger:
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             remedy = "remove it and resume: the steps are computed again and come out the same"
             raise StudioError(f"{path}: damaged: {error}. {remedy}") from None
-        self.truncate(HISTORY, history_bytes)
+        self.cut(history_bytes)
         return jax.tree.unflatten(structure, restored)
 
 

@@ -26,11 +26,12 @@ from .assembly import Assembly, assemble, draw, fits
 from .checking import baseline_words
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
-from .ledger import HISTORY, RESULT, VALIDATION, Ledger
+from .ledger import HISTORY, RESULT, TRAJECTORY, VALIDATION, Ledger
 from .objective_shards import ShardedObjective
 from .observer import AbstractObserver, Silent
 from .physics import AbstractPhysics, CustomResolutions
 from .report import plain, write_figures, write_history_table
+from .trajectory import trajectory_line
 from .validation import Validation, ValidationShard, report, validation_key
 
 DESIGN, GRADIENT_CHECK = "design.yaml", "gradient_check.json"
@@ -270,7 +271,8 @@ class _Stages:
         return self.optimisation.finish(state)
 
     def _step_done(self, state: Any, record: Any) -> dict[str, Any]:
-        """The step counts from here: its line first, then the checkpoint that says how long the history is."""
+        """The step counts from here: its lines first, then the checkpoint that says how long the history is."""
+        self.ledger.append(TRAJECTORY, trajectory_line(int(state.step), self.optimisation.leaves(state)))
         line = plain(record.as_dict()) | {"compilations": self.objective.compilations}
         self.ledger.save(state, self.ledger.append(HISTORY, line))
         return line
