@@ -48,13 +48,13 @@ def wall_lines(volume: AbstractVolume) -> list[Float[np.ndarray, "points 3"]]:
     **Raises** `InputError` as `wall_triangles` does.
     """
     vertices, _ = wall_triangles(volume)
-    if isinstance(volume, Box):
-        return [vertices[[0, 1, 3, 2, 0]], vertices[[4, 5, 7, 6, 4]], *(vertices[[i, i + 4]] for i in range(4))]
-    angle = np.linspace(0, 2 * math.pi, DIVISIONS + 1)
-    circle = float(volume.radius) * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=-1)
     if isinstance(volume, Cylinder):
-        return [circle + [0.0, 0.0, side * float(volume.height) / 2] for side in (-1, 1)]
-    return [circle, circle[:, [0, 2, 1]], circle[:, [2, 0, 1]]]
+        circle, half = _circle(float(volume.radius)), float(volume.height) / 2
+        return [circle + np.array([0.0, 0.0, level]) for level in (-half, half)]
+    if isinstance(volume, Sphere):
+        circle = _circle(float(volume.radius))
+        return [circle, circle[:, [0, 2, 1]], circle[:, [2, 0, 1]]]
+    return [vertices[[0, 1, 3, 2, 0]], vertices[[4, 5, 7, 6, 4]], *(vertices[[i, i + 4]] for i in range(4))]
 
 
 def disc_sides(count: int) -> int:
@@ -73,7 +73,9 @@ def discs(positions: np.ndarray, normals: np.ndarray, radii: np.ndarray, sides: 
     return vertices, (first[:, None, None] + fan).reshape(-1, 3)
 
 
-def plates(positions: np.ndarray, normals: np.ndarray, radii: np.ndarray, thickness: np.ndarray, sides: int) -> Triangles:
+def plates(
+    positions: np.ndarray, normals: np.ndarray, radii: np.ndarray, thickness: np.ndarray, sides: int
+) -> Triangles:
     """Closed bodies: the discs of `discs` with a back `thickness (n,)` mm behind them; each is watertight by itself."""
     count, corner = len(positions), np.arange(sides)
     front = _rims(positions, normals, radii, sides)
@@ -126,6 +128,12 @@ def _rims(positions: np.ndarray, normals: np.ndarray, radii: np.ndarray, sides: 
     angle = 2 * math.pi * np.arange(sides) / sides
     spokes = np.cos(angle)[:, None] * first[:, None] + np.sin(angle)[:, None] * second[:, None]
     return np.asarray(positions, float)[:, None] + np.asarray(radii, float)[:, None, None] * spokes
+
+
+def _circle(radius: float) -> np.ndarray:
+    """A closed circle around z, (n, 3)."""
+    angle = np.linspace(0, 2 * math.pi, DIVISIONS + 1)
+    return radius * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=-1)
 
 
 def _revolved(rings: list[tuple[float, float]], poles: tuple[float, float]) -> Triangles:

@@ -7,6 +7,7 @@ specification (glTF 2.0, section 3.4) wants it.
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 import trimesh
 from jaxtyping import Float, Int
+from trimesh.exchange.gltf import export_glb
+from trimesh.scene import Camera
 from trimesh.viewer.notebook import scene_to_html
 
 from .._checks import InputError, choice_remedy
@@ -60,13 +63,17 @@ def write_mesh(bodies: Sequence[Body], path: str | os.PathLike[str]) -> None:
     ending = Path(path).suffix.removeprefix(".").lower()
     if ending not in FORMATS:
         raise InputError("not a format of meshes", key="path", value=str(path), remedy=choice_remedy(ending, FORMATS))
+    replace_file(path, lambda aside: aside.write_bytes(_content(bodies, ending)))
+
+
+def _content(bodies: Sequence[Body], ending: str) -> bytes:
     if ending == "glb":
-        content = _glb(bodies, flat=False)
-    elif ending == "stl":
-        content = trimesh.util.concatenate([_mesh(body, body.colours) for body in bodies]).export(file_type="stl")
-    else:
-        content = _scene({body.name: _mesh(body, body.colours) for body in bodies}).export(file_type="obj")
-    replace_file(path, lambda aside: aside.write_bytes(content if isinstance(content, bytes) else content.encode()))
+        return _glb(bodies, flat=False)
+    meshes = {body.name: _mesh(body, body.colours) for body in bodies}
+    stream = io.BytesIO()
+    whole = trimesh.util.concatenate(list(meshes.values())) if ending == "stl" else _scene(meshes)
+    whole.export(stream, file_type=ending)
+    return stream.getvalue()
 
 
 def web_page(bodies: Sequence[Body], eye: Float[np.ndarray, "3"], angle: float) -> str:
@@ -113,7 +120,7 @@ def _glb(bodies: Sequence[Body], *, flat: bool, eye: np.ndarray | None = None, a
         if flat:
             tree["extensionsUsed"] = sorted({*tree.get("extensionsUsed", ()), "KHR_materials_unlit"})
 
-    return trimesh.exchange.gltf.export_glb(scene, include_normals=not flat, tree_postprocessor=finish)
+    return export_glb(scene, include_normals=not flat, tree_postprocessor=finish)
 
 
 def _material(opacity: float, flat: bool) -> dict[str, Any]:
@@ -144,10 +151,8 @@ def _linear(colours: np.ndarray) -> np.ndarray:
     return np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
 
 
-def _camera(distance: float, angle: float) -> Any:
-    return trimesh.scene.Camera(
-        resolution=(1200, 900), fov=(angle * 4 / 3, angle), z_near=distance / 50, z_far=20 * distance
-    )
+def _camera(distance: float, angle: float) -> Camera:
+    return Camera(resolution=(1200, 900), fov=(angle * 4 / 3, angle), z_near=distance / 50, z_far=20 * distance)
 
 
 def _looking(eye: np.ndarray) -> np.ndarray:

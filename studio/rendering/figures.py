@@ -17,9 +17,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from .._checks import InputError
@@ -27,6 +29,7 @@ from ..detector import Detector
 from ..event import Readout
 from ..units import m, mm
 from .style import AMOUNTS, BEFORE, DPI, INK, PALETTE, STYLE, UNLIT, WALL
+from .view import View
 from .wall_map import WallMap, wall_map
 
 
@@ -79,6 +82,26 @@ def layout_before_after(before: Detector, after: Detector, path: str | os.PathLi
         _colour_bar(figure, axes, discs, "displacement (mm)")
         summary = f"{len(moved)} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"
         _head(axes, f"{after.name}: rings before, discs after", summary)
+        return _write(figure, path)
+
+
+def layout_map(detector: Detector, view: View, path: str | os.PathLike[str]) -> Figure:
+    """What a three-dimensional view of a detector shows, on the map of the wall instead: sensors to scale, in its colours."""
+    where = wall_map(detector)
+    with rc_context(STYLE):
+        figure, axes = _canvas(where)
+        sizes = 2 * np.asarray(detector.sensors.radius, float) / m
+        _sensors(axes, where.points, sizes, facecolor=view.colours, label="sensors")
+        if view.colouring is not None:
+            scale = ScalarMappable(view.colouring.norm, AMOUNTS)
+            _colour_bar(figure, axes, scale, view.colouring.label, view.colouring.extend)
+        marks = [
+            Line2D([], [], color=colour, marker="o", linestyle="none", markersize=9, label=name)
+            for name, colour in view.kinds
+        ]
+        if marks:
+            figure.legend(handles=marks, loc="outside lower left", frameon=False, ncols=len(marks))
+        _head(axes, view.title, view.summary)
         return _write(figure, path)
 
 
@@ -167,12 +190,10 @@ def _ways(axes: Axes, before: np.ndarray, after: np.ndarray, moved: np.ndarray) 
     length = np.linalg.norm(after - before, axis=-1)
     drawn = (length > 0) & (length < 2 * moved)
     ways = np.stack([before[drawn], after[drawn]], axis=1)
-    axes.add_collection(
-        LineCollection(ways, colors=INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False
-    )
+    axes.add_collection(LineCollection(ways, colors=INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False)
 
 
-def _colour_bar(figure: Figure, axes: Axes, drawn: EllipseCollection, label: str, extend: str = "neither") -> None:
+def _colour_bar(figure: Figure, axes: Axes, drawn: ScalarMappable, label: str, extend: str = "neither") -> None:
     bar = figure.colorbar(drawn, ax=axes, shrink=0.75, pad=0.02, extend=extend)
     bar.set_label(label)
     if isinstance(drawn.norm, LogNorm):
@@ -228,5 +249,7 @@ def _top(values: np.ndarray) -> float:
 
 
 def _write(figure: Figure, path: str | os.PathLike[str]) -> Figure:
+    figure.set_dpi(DPI)
+    figure.canvas.draw()  # the layout needs two rounds where an axes of fixed shape stands beside a colour bar
     figure.savefig(path, dpi=DPI)
     return figure

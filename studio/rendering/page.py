@@ -20,9 +20,9 @@ from ..io.meshes import Body, web_page
 from ..units import m
 from .camera import VIEW_ANGLE, Camera, camera_around, step
 from .style import AMOUNTS, INK, PALETTE, WALL
-from .view import LINE_WIDTH, WALL_COLOUR, WALL_SCALE, Colouring, View, half_box
+from .view import LINE_WIDTH, WALL_COLOUR, Colouring, View, half_box, wall_scale
 
-_AXES = (("x", PALETTE[1]), ("y", PALETTE[2]), ("z", PALETTE[0]))
+_AXES = (("x", PALETTE[4]), ("y", PALETTE[2]), ("z", PALETTE[5]))
 _STEPS = 24  # of the colour bar's gradient
 
 _STYLE = """
@@ -61,14 +61,17 @@ def _bodies(view: View) -> list[Body]:
     sides, size = disc_sides(len(view.radii)), float(np.max(half_box(view))) * m
     vertices, faces = wall_triangles(view.volume)
     # Faces turned inwards: as in the pictures, the near side of the wall is cut away.
-    bodies = [Body("wall", WALL_SCALE * vertices, faces[:, ::-1], to_rgb(WALL_COLOUR))]
+    bodies = [Body("wall", wall_scale(view) * vertices, faces[:, ::-1], to_rgb(WALL_COLOUR))]
     bodies.append(
-        Body("sensors", *discs(view.positions, view.normals, view.radii, sides), np.repeat(view.colours, sides + 1, axis=0))
+        Body(
+            "sensors",
+            *discs(view.positions, view.normals, view.radii, sides),
+            np.repeat(view.colours, sides + 1, axis=0),
+        )
     )
-    for number, points in enumerate(wall_lines(view.volume)):
-        bodies.append(Body(f"edge {number}", *tube(points, 0.25 * LINE_WIDTH * size), to_rgb(WALL)))
-    for line in view.lines:
-        bodies.append(Body(line.name, *tube(line.points, LINE_WIDTH * size), to_rgb(line.colour)))
+    edges = enumerate(wall_lines(view.volume))
+    bodies += [Body(f"edge {number}", *tube(line, 0.25 * LINE_WIDTH * size), to_rgb(WALL)) for number, line in edges]
+    bodies += [Body(line.name, *tube(line.points, LINE_WIDTH * size), to_rgb(line.colour)) for line in view.lines]
     corner = -half_box(view) * m - 0.1 * size
     for unit, (name, colour) in zip(np.eye(3), _AXES, strict=True):
         ends = np.stack([corner, corner + _axis_length(view) * m * unit])
@@ -96,7 +99,17 @@ def _scale(colouring: Colouring) -> str:
     stops = ", ".join(to_hex(colormaps[AMOUNTS](share)) for share in np.linspace(0, 1, _STEPS + 1))
     norm = colouring.norm
     locator = LogLocator() if isinstance(norm, LogNorm) else MaxNLocator(6)
-    ticks = [tick for tick in locator.tick_values(colouring.low, colouring.high) if colouring.low <= tick <= colouring.high]
-    marks = "".join(f'<span style="bottom:{100 * float(norm(t)):.2f}%">{t:g}</span>' for t in ticks)
+    ticks = [
+        tick for tick in locator.tick_values(colouring.low, colouring.high) if colouring.low <= tick <= colouring.high
+    ]
+    places = [(100 * float(norm(tick)), f"{tick:g}") for tick in ticks]
+    # Beyond the ends colours stay the same; ticks that would stand there give way.
+    beyond = [
+        (place, f"{sign} {value:.3g}")
+        for place, sign, value, side in ((0, "≤", colouring.low, "min"), (100, "≥", colouring.high, "max"))
+        if colouring.extend in (side, "both")
+    ]
+    places = [(p, text) for p, text in places if all(abs(p - end) > 4 for end, _ in beyond)] + beyond
+    marks = "".join(f'<span style="bottom:{place:.2f}%">{text}</span>' for place, text in places)
     gradient = f"background: linear-gradient(to top, {stops})"
     return f'<div id="scale" style="{gradient}">{marks}<em>{html.escape(colouring.label)}</em></div>'

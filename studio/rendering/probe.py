@@ -46,7 +46,9 @@ def opengl() -> OpenGL:
     """Draws a pixel with VTK in another process; tried once, then remembered. Imports neither VTK nor jax here."""
     command = [sys.executable, "-c", _ATTEMPT]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=_environment())
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=_environment()
+        )
     except subprocess.TimeoutExpired:
         return OpenGL(False, f"VTK drew nothing within {_SECONDS:.0f} s: {REMEDY}")
     except OSError as error:

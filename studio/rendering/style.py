@@ -3,7 +3,9 @@ and Ito (2008) for kinds."""
 
 from __future__ import annotations
 
-STYLE = {
+from typing import Any
+
+STYLE: dict[Any, Any] = {
     "font.size": 12.0,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import jax.numpy as jnp
@@ -29,8 +30,6 @@ from .style import AMOUNTS, PALETTE, UNLIT
 
 _WAVELENGTH = 400.0  # nm: near the middle of the Cherenkov light that photosensors detect
 WALL_COLOUR = "#f2f4f7"
-WALL_SCALE = 1.01
-"""The wall is drawn a little outside, since the edges of flat discs stand out of a round one."""
 LINE_WIDTH = 0.009
 """Half the width of a line, as a fraction of the detector's half size."""
 _SHOWER = 2.5 * m  # an electron is drawn as long as its shower about is
@@ -85,7 +84,8 @@ class View:
 
     **Fields**: `title`, `summary`: words above the picture; `volume`; `positions`, `normals (sensors, 3)` and `radii
     (sensors,)` in mm; `colours (sensors, 3)`; `colouring`: the scale they come from, or `kinds`: the name and colour of each
-    type of sensor; `lines`; `look (3,)`: the direction a picture looks along.
+    type of sensor; `lines`; `look (3,)`: the direction a picture looks along; `room (3,)`: half sizes in m of the box that a
+    picture has room for, by default the wall's.
     """
 
     title: str
@@ -99,13 +99,17 @@ class View:
     kinds: tuple[tuple[str, str], ...] = ()
     lines: tuple[Line, ...] = ()
     look: tuple[float, float, float] = (0.78, 0.5, -0.38)
+    room: Float[np.ndarray, "3"] | None = None
 
 
-def layout_view(detector: Detector, colouring: Colouring | None = None, title: str | None = None) -> View:
+def layout_view(
+    detector: Detector, colouring: Colouring | None = None, title: str | None = None, summary: str | None = None
+) -> View:
     """Where sensors stand, coloured by an amount, or by their type."""
     sensors = detector.sensors
-    summary = f"{sensors.count:,} sensors, {float(detector.coverage):.0%} of the wall"
-    words = (detector.name if title is None else title, summary, detector.volume, *_placed(detector))
+    counted = f"{sensors.count:,} sensors, {float(detector.coverage):.0%} of the wall"
+    head = (detector.name if title is None else title, counted if summary is None else summary)
+    words = (*head, detector.volume, *_placed(detector))
     if colouring is not None:
         _require_fit(detector, colouring.values, "colouring")
         return View(*words, colouring.colours(), colouring)
@@ -144,7 +148,9 @@ def event_view(
     energy = float(primary.kinetic_energy)
     amount = f"{energy:,.0f} thousand photons" if primary.particle == "point" else f"{energy / MeV:,.0f} MeV"
     words = f"{primary.particle} of {amount}" if title is None else title
-    summary = f"{detector.name}: {int(hit.sum()):,} of {hit.size:,} sensors hit, {charge[hit].sum():,.0f} photoelectrons"
+    summary = (
+        f"{detector.name}: {int(hit.sum()):,} of {hit.size:,} sensors hit, {charge[hit].sum():,.0f} photoelectrons"
+    )
     lines = (*_track(detector, primary), *_ring(detector, primary))
     look = _behind(np.asarray(primary.direction)) if lines else View.look
     return View(
@@ -152,8 +158,23 @@ def event_view(
     )
 
 
+def wall_scale(view: View) -> float:
+    """The wall is drawn so many times larger, since the edges of flat discs stand out of a round one: by r² / 2R."""
+    return 1.005 + 0.5 * float(np.max(view.radii) / m / np.min(_wall_box(view))) ** 2
+
+
 def half_box(view: View) -> Float[np.ndarray, "3"]:
-    """Half sizes in m of the box around the wall."""
+    """Half sizes in m of the box that a picture has room for."""
+    return _wall_box(view) if view.room is None else view.room
+
+
+def alike(views: Sequence[View]) -> list[View]:
+    """The same views, all with room for the largest of them, so that they are seen on one scale."""
+    room = np.max([_wall_box(view) for view in views], axis=0)
+    return [dataclasses.replace(view, room=room) for view in views]
+
+
+def _wall_box(view: View) -> np.ndarray:
     return np.max(np.abs(wall_triangles(view.volume)[0]), axis=0) / m
 
 

@@ -5,6 +5,7 @@
 - `trajectory.jsonl`: the design after each step, for pictures; a step's line stands here before it stands in the history.
 - `validation.jsonl`: one line a piece of validation, likewise.
 - `checkpoint.npz`: the whole state of the loop after the last step that counts, replaced atomically.
+- `sensor_information.npz`: the share of the information that each sensor brings, before and after.
 - `timing.jsonl`: wall-clock times; nothing else depends on it.
 
 A step counts once its checkpoint is in place. The checkpoint says how long the history was then; what stands behind that is
@@ -32,7 +33,8 @@ from .._checks import InputError, StudioError
 from .experiment_file import STUDY
 
 HISTORY, TRAJECTORY, VALIDATION = "history.jsonl", "trajectory.jsonl", "validation.jsonl"
-CHECKPOINT, TIMING, RESULT = "checkpoint.npz", "timing.jsonl", "result.json"
+CHECKPOINT, SHARES = "checkpoint.npz", "sensor_information.npz"
+TIMING, RESULT = "timing.jsonl", "result.json"
 
 
 class Ledger:
@@ -111,6 +113,12 @@ class Ledger:
             aside.rename(self.directory / name)
             _sync_folder(self.directory)
 
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replaces a file of named arrays (npz) atomically."""
+        content = io.BytesIO()
+        np.savez(content, **arrays)  # pyright: ignore[reportArgumentType]
+        self.write(name, content.getvalue())
+
     # ---- lines ---------------------------------------------------------------------------------------------------------
 
     def append(self, name: str, line: Mapping[str, Any]) -> int:
@@ -173,9 +181,8 @@ class Ledger:
     def save(self, state: Any, history_bytes: int) -> None:
         """Replaces the checkpoint: `state`, a pytree of arrays and numbers, and how long the history is with it."""
         arrays = {f"leaf_{number}": _to_numpy(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
-        content = io.BytesIO()
-        np.savez(content, history_bytes=np.asarray(history_bytes), leaves=np.asarray(len(arrays)), **arrays)  # pyright: ignore[reportArgumentType]
-        self.write(CHECKPOINT, content.getvalue())
+        counts = {"history_bytes": np.asarray(history_bytes), "leaves": np.asarray(len(arrays))}
+        self.write_arrays(CHECKPOINT, counts | arrays)
 
     def load(self, like: Any) -> Any | None:
         """The state of the checkpoint, and history and trajectory cut to what counts; None without one.

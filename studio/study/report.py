@@ -1,4 +1,4 @@
-"""What a study leaves behind beside its ledger: history as a table, figures, the experiment as it was run."""
+"""What a study leaves behind beside its ledger: history as a table, everything as what JSON holds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-from ..detector import Detector
 from ..io.atomic import replace_file
-from .assembly import Assembly
-from .observer import AbstractObserver
 
 
 def plain(value: Any) -> Any:
@@ -58,22 +55,3 @@ def _columns(line: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             columns[name] = value
     return columns
-
-
-def write_figures(
-    assembly: Assembly,
-    design: Detector,
-    history: Sequence[Mapping[str, Any]],
-    directory: Path,
-    observer: AbstractObserver,
-) -> None:
-    """`figures/`: layout before and after, and history. A picture that fails is noted and stops nothing."""
-    folder = directory / "figures"
-    try:
-        folder.mkdir(exist_ok=True)
-        from ..rendering import figures
-
-        figures.layout_before_after(assembly.baseline, design, folder / "layout.png")
-        figures.history_plot(history, folder / "history.png")
-    except Exception as error:  # a study is not lost for a picture
-        observer.note(f"figures were not made: {error}")
