@@ -79,7 +79,7 @@ def _content(bodies: Sequence[Body], ending: str) -> bytes:
 def web_page(bodies: Sequence[Body], eye: Float[np.ndarray, "3"], angle: float) -> str:
     """A page that shows bodies in their plain colours, from the side their faces turn to, and lets them be turned and zoomed.
 
-    The first look is from `eye` in mm at the origin, `angle` degrees high. Everything is in the page: three.js (MIT licence)
+    The first look is from `eye` in mm at the origin, `angle` degrees high. Everything is in the page: three.js
     from trimesh's own viewer, and the bodies as GLB.
     """
     return scene_to_html(_Ready(_glb(bodies, flat=True, eye=eye, angle=angle)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -15,11 +16,12 @@ VIEW_ANGLE = 26.0
 @dataclasses.dataclass(frozen=True)
 class Axis:
     """One axis in a picture, in pixels: its two `ends (2, 2)`, the ends of its `ticks (ticks, 2, 2)`, and words with the
-    points of their middles."""
+    points where they stand; `anchor`: which part of a word stands there, "center" or its "right" end."""
 
     ends: Float[np.ndarray, "2 2"]
     ticks: Float[np.ndarray, "ticks 2 2"]
     words: tuple[tuple[str, Float[np.ndarray, "2"]], ...]
+    anchor: Literal["center", "right"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +89,7 @@ def _axis(axis: int, half: np.ndarray, place: np.ndarray, camera: Camera) -> Axi
     away *= np.sign(away @ (ends.mean(axis=0) - np.array(camera.size) / 2))
     decimals = max(0, -math.floor(math.log10(gap) + 1e-9))
     texts = [f"{value:.{decimals}f}".replace("-", "−") for value in values]
-    words = [(text, start + 27.0 * away) for text, start in zip(texts, starts, strict=True)]
-    title = (f"{'xyz'[axis]} (m)", ends.mean(axis=0) + 74.0 * away)
-    return Axis(ends, np.stack([starts, starts + 9.0 * away], axis=1), (*words, title))
+    near, far, anchor = (16.0, 62.0, "right") if axis == 2 else (27.0, 74.0, "center")
+    words = [(text, start + near * away) for text, start in zip(texts, starts, strict=True)]
+    title = (f"{'xyz'[axis]} (m)", ends.mean(axis=0) + far * away)
+    return Axis(ends, np.stack([starts, starts + 9.0 * away], axis=1), (*words, title), anchor)

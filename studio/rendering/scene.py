@@ -217,7 +217,7 @@ def _panel(axes: Axes, view: View, image: np.ndarray) -> None:
         for line in (axis.ends, *axis.ticks):
             axes.plot(*line.T, color=INK, linewidth=0.9)
         for word, place in axis.words:
-            axes.text(*place, word, ha="center", va="center", fontsize=11, color=INK)
+            axes.text(*place, word, ha=axis.anchor, va="center", fontsize=11, color=INK)
 
 
 Window = tuple[np.ndarray, np.ndarray]
@@ -232,7 +232,8 @@ def _window(views: list[View], size: tuple[int, int] = _PIXELS) -> Window:
         points += [
             np.concatenate([axis.ends, [place for _, place in axis.words]]) for axis in axes_around(half, camera)
         ]
-    low, high = np.min(np.concatenate(points), axis=0) - 30, np.max(np.concatenate(points), axis=0) + 30
+    # Words stand to the left of the vertical axis.
+    low, high = np.min(np.concatenate(points), axis=0) - [75, 30], np.max(np.concatenate(points), axis=0) + 30
     return np.arange(low[0], high[0]), np.arange(low[1], high[1])
 
 
