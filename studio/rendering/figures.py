@@ -21,7 +21,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from .._checks import InputError
@@ -31,6 +30,9 @@ from ..units import m, mm
 from .style import AMOUNTS, BEFORE, DPI, INK, PALETTE, STYLE, UNLIT, WALL
 from .view import View
 from .wall_map import WallMap, wall_map
+from .words import colour_bar, legend
+
+_BAR = {"shrink": 0.75, "pad": 0.02}  # where a colour bar stands beside a map
 
 
 def event_display(
@@ -53,7 +55,7 @@ def event_display(
         norm = LogNorm(1.0, max(10.0, float(np.max(charge, initial=0.0, where=hit))))
         lit = _sensors(axes, where.points[hit], sizes[hit], cmap=AMOUNTS, norm=norm, array=charge[hit], label="hit")
         below = "min" if np.any(charge[hit] < 1.0) else "neither"
-        _colour_bar(figure, axes, lit, "charge (photoelectrons)", extend=below)
+        colour_bar(figure, lit, "charge (photoelectrons)", ax=axes, extend=below, **_BAR)
         summary = f"{int(hit.sum())} of {count} sensors hit, {charge[hit].sum():,.0f} photoelectrons"
         _head(axes, detector.name if title is None else title, summary)
         return _write(figure, path)
@@ -79,7 +81,7 @@ def layout_before_after(before: Detector, after: Detector, path: str | os.PathLi
         norm = Normalize(0.0, max(1.0, float(moved.max())))
         discs = _sensors(axes, new.points, sizes[1], cmap=AMOUNTS, norm=norm, array=moved, label="after")
         _ways(axes, old.points, new.points, moved * mm / m)
-        _colour_bar(figure, axes, discs, "displacement (mm)")
+        colour_bar(figure, discs, "displacement (mm)", ax=axes, **_BAR)
         summary = f"{len(moved)} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"
         _head(axes, f"{after.name}: rings before, discs after", summary)
         return _write(figure, path)
@@ -94,13 +96,8 @@ def layout_map(detector: Detector, view: View, path: str | os.PathLike[str]) -> 
         _sensors(axes, where.points, sizes, facecolor=view.colours, label="sensors")
         if view.colouring is not None:
             scale = ScalarMappable(view.colouring.norm, AMOUNTS)
-            _colour_bar(figure, axes, scale, view.colouring.label, view.colouring.extend)
-        marks = [
-            Line2D([], [], color=colour, marker="o", linestyle="none", markersize=9, label=name)
-            for name, colour in view.kinds
-        ]
-        if marks:
-            figure.legend(handles=marks, loc="outside lower left", frameon=False, ncols=len(marks))
+            colour_bar(figure, scale, view.colouring.label, ax=axes, extend=view.colouring.extend, **_BAR)
+        legend(figure, view, loc="outside lower left")
         _head(axes, view.title, view.summary)
         return _write(figure, path)
 
@@ -191,14 +188,6 @@ def _ways(axes: Axes, before: np.ndarray, after: np.ndarray, moved: np.ndarray) 
     drawn = (length > 0) & (length < 2 * moved)
     ways = np.stack([before[drawn], after[drawn]], axis=1)
     axes.add_collection(LineCollection(ways, colors=INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False)
-
-
-def _colour_bar(figure: Figure, axes: Axes, drawn: ScalarMappable, label: str, extend: str = "neither") -> None:
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.75, pad=0.02, extend=extend)
-    bar.set_label(label)
-    if isinstance(drawn.norm, LogNorm):
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        bar.ax.yaxis.set_minor_formatter(lambda value, _: "")
 
 
 def _head(axes: Axes, title: str, summary: str) -> None:

@@ -26,9 +26,12 @@ from ..event.energy_loss import beta, csda_range
 from ..geometry import AbstractVolume
 from ..geometry.triangulation import wall_triangles
 from ..units import MeV, m
+from .camera import Camera, camera_around
 from .style import AMOUNTS, PALETTE, UNLIT
 
 _WAVELENGTH = 400.0  # nm: near the middle of the Cherenkov light that photosensors detect
+PIXELS = (1100, 1000)
+"""Width and height of a picture."""
 WALL_COLOUR = "#f2f4f7"
 LINE_WIDTH = 0.009
 """Half the width of a line, as a fraction of the detector's half size."""
@@ -166,6 +169,11 @@ def wall_scale(view: View) -> float:
 def half_box(view: View) -> Float[np.ndarray, "3"]:
     """Half sizes in m of the box that a picture has room for."""
     return _wall_box(view) if view.room is None else view.room
+
+
+def view_camera(view: View, size: tuple[int, int] = PIXELS) -> Camera:
+    """The camera that a view is seen with in a picture of that size."""
+    return camera_around(half_box(view), view.look, size)
 
 
 def alike(views: Sequence[View]) -> list[View]:

@@ -95,7 +95,7 @@ class Artist:
 def draw_geometry(detector: Detector, name: str, artist: Artist) -> None:
     """The layout of one detector, coloured by the types of its sensors."""
     view = layout_view(detector)
-    artist.still(f"{name}_layout", lambda path: _scene().view_picture(view, path), _map(detector, view))
+    artist.still(f"{name}_layout", lambda path: _drawn().view_picture(view, path), _map(detector, view))
     artist.page(f"{name}_layout", view)
     artist.meshes(name, detector, view.colours)
 
@@ -118,7 +118,7 @@ def draw_event(
         raise InputError(problem, file=source, remedy="name the geometry the events were made with (--geometry)")
     view = event_view(detector, primary, readout, quantity)
     name = f"{source.stem}_event_{number}" + ("" if quantity == "charge" else f"_{quantity}")
-    artist.still(name, lambda path: _scene().view_picture(view, path), _map(detector, view))
+    artist.still(name, lambda path: _drawn().view_picture(view, path), _map(detector, view))
     artist.page(name, view)
     artist.meshes(name, detector, view.colours)
 
@@ -144,11 +144,11 @@ def draw_study(study: StudyPicture, artist: Artist) -> None:
     before, after = _before_and_after(study)
     artist.still(
         "layout_3d",
-        lambda path: _scene().layout_picture(before, after, path),
+        lambda path: _drawn().layout_picture(before, after, path),
         _map(study.design, after),
         "layout_information",
     )
-    artist.moving("moving", lambda path: _scene().moving_picture(*_frames(study), path))
+    artist.moving("moving", lambda path: _drawn().moving_picture(*_frames(study), path))
     artist.page("layout", after)
     artist.meshes("design", study.design, after.colours)
 
@@ -255,8 +255,8 @@ def _map(detector: Detector, view: View) -> Callable[[Path], Any]:
     return draw
 
 
-def _scene() -> Any:
+def _drawn() -> Any:
     """The module that draws with VTK; only ever loaded where the probe found OpenGL."""
-    from ..rendering import scene
+    from ..rendering import pictures
 
-    return scene
+    return pictures

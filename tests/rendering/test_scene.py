@@ -19,7 +19,7 @@ from studio.detector import layouts
 from studio.rendering.camera import step
 from studio.rendering.probe import opengl
 from studio.rendering.style import PALETTE, UNLIT
-from studio.rendering.view import Colouring, View, alike, event_view, information_colouring, layout_view
+from studio.rendering.view import Colouring, View, alike, event_view, information_colouring, layout_view, view_camera
 from studio.units import m, mm
 from tests.tanks import cylinder, plain_sensor, sphere
 
@@ -47,8 +47,6 @@ def amounts(tank: Detector) -> Colouring:
 
 def centres(view: View, size=SIZE) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (row, column) of the sensors' centres, and whether each turns its face to the onlooker by more than 25°."""
-    from studio.rendering.scene import view_camera
-
     camera = view_camera(view, size)
     pixels = np.floor(camera.project(view.positions / m)).astype(int)
     towards = camera.position - view.positions / m
@@ -122,7 +120,7 @@ def test_forty_thousand_sensors_take_seconds():
 @needs_opengl
 def test_a_moving_picture_moves(tmp_path):
     """Every frame has its own sensors at their places, on one scale though the tank grows; the last one stays longest."""
-    from studio.rendering.scene import _FRAME_PIXELS, _window, moving_picture, view_camera
+    from studio.rendering.pictures import FRAME_PIXELS, moving_picture, shown_window
 
     tank = TANKS["cylinder"]()
     steps = [
@@ -144,10 +142,10 @@ def test_a_moving_picture_moves(tmp_path):
     assert durations[2] > 5 * durations[0]
     assert (frames[0][2, 2] == 1).all()
     placed = alike(views)
-    across, down = _window(placed, _FRAME_PIXELS)
+    across, down = shown_window(placed, FRAME_PIXELS)
     for view, frame in zip(placed, frames, strict=True):
-        pixels = view_camera(view, _FRAME_PIXELS).project(view.positions / m) - [across[0], down[0]]
-        _, seen = centres(view, _FRAME_PIXELS)
+        pixels = view_camera(view, FRAME_PIXELS).project(view.positions / m) - [across[0], down[0]]
+        _, seen = centres(view, FRAME_PIXELS)
         rows, columns = (np.floor(pixels[seen, 1]) + 70).astype(int), np.floor(pixels[seen, 0]).astype(int)
         error = np.abs(frame[rows, columns] - view.colours[seen]).max(axis=-1)
         assert np.median(error) < 0.04  # 183 colours of the scale in the palette
@@ -158,7 +156,7 @@ def test_a_moving_picture_moves(tmp_path):
 @needs_opengl
 @pytest.mark.parametrize("kinds", [1, 2])
 def test_pictures_are_large_and_have_words(kinds, tmp_path):
-    from studio.rendering.scene import layout_picture, view_picture
+    from studio.rendering.pictures import layout_picture, view_picture
 
     tank = TANKS["cylinder"]()
     figure = layout_picture(layout_view(tank, amounts(tank)), layout_view(tank, amounts(tank)), tmp_path / "layout.png")
