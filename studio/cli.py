@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -398,6 +398,46 @@ def compare(
         _print_json(report)
     else:
         show_resolutions(report["measured"], report["measured_gain"])
+
+
+@commands.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for pictures [default: here; a study's figures].")
+@click.option("--event", type=click.IntRange(0), default=0, show_default=True, help="Which event of an event file.")
+@click.option("--geometry", type=click.Path(path_type=Path), help="The geometry that an event file was made with.")
+@click.option("--colour", type=click.Choice(["charge", "time"]), default="charge", show_default=True, help="Of events.")
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["png", "html", "gif", "glb", "stl", "obj"]),
+    multiple=True,
+    help="What to write; may be repeated [default: png, html, and gif of a study].",
+)
+@_quiet
+@_json
+def render(
+    target: Path,
+    out: Path | None,
+    event: int,
+    geometry: Path | None,
+    colour: Literal["charge", "time"],
+    formats: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Draw TARGET in three dimensions: a geometry file, the directory of a study, or an event file."""
+    from .study.drawing import draw_target, read_target
+
+    subject = read_target(target, geometry)
+    _start_jax()
+    from .console import Progressing
+
+    report = draw_target(subject, out, formats, event=event, colour=colour, note=Progressing(quiet).note)
+    if as_json:
+        _print_json(report)
+    else:
+        for path in report["files"]:
+            print(path)
 
 
 def _fresh_directory(parent: Path, name: str) -> Path:

@@ -18,17 +18,25 @@ class StandIn(AbstractPhysics):
 
     def information(self, detector, event):
         """The three σ themselves: information enough for a stand-in."""
-        positions, normals, radii = detector.placed
-        offset = event.vertex - positions
-        distance = jnp.sqrt(jnp.sum(offset**2, axis=-1) + 100.0**2)
-        facing = jax.nn.softplus(4 * jnp.sum(offset * normals, axis=-1) / distance) / 4
-        weight = event.kinetic_energy * facing * (radii / distance) ** 2 * jnp.exp(-distance / 2e4)
-        along = offset / distance[:, None]
+        weight, along = self.weights(detector, event)
         information = jnp.einsum("s,si,sj->ij", weight, along, along) / 100.0**2
         vertex = jnp.sqrt(jnp.trace(jnp.linalg.inv(information)))
         forward = jax.nn.softplus(-4 * along @ event.direction) / 4
         direction = 0.1 / jnp.sqrt(jnp.sum(weight * forward))
         return self.scale * jnp.stack([vertex, direction, 1 / jnp.sqrt(jnp.sum(weight))])
+
+    def weights(self, detector, event):
+        """What each sensor counts `(sensors,)`, and the unit vector from it to the event."""
+        positions, normals, radii = detector.placed
+        offset = event.vertex - positions
+        distance = jnp.sqrt(jnp.sum(offset**2, axis=-1) + 100.0**2)
+        facing = jax.nn.softplus(4 * jnp.sum(offset * normals, axis=-1) / distance) / 4
+        weight = event.kinetic_energy * facing * (radii / distance) ** 2 * jnp.exp(-distance / 2e4)
+        return weight, offset / distance[:, None]
+
+    def resolution_and_shares(self, detector, event):
+        weight, _ = self.weights(detector, event)
+        return self.resolution(detector, event), weight / jnp.sum(weight)
 
     def resolutions(self, information, event):
         return information

@@ -188,6 +188,10 @@ class Optimisation:
         moved = float(state.iterate.evaluation.value) != float(state.first_value)
         return self._record(state, 0.0, "start restored to feasibility" if moved else "")
 
+    def leaves(self, state: State) -> dict[str, Any]:
+        """The free leaves of the design where the optimisation stands, by path; not always a feasible one."""
+        return self._leaves(state.iterate.coordinates)
+
     def step(self, state: State) -> tuple[State, Record]:
         """One step of the current start. **Raises** `StudioError` where the optimisation is done."""
         if self.done(state):

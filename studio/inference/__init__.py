@@ -1,6 +1,6 @@
 """Inference: likelihoods, Fisher information, reconstruction, calibration."""
 
-from .fisher import Information, fisher_information
+from .fisher import Information, fisher_information, information_by_channel
 from .reconstruction import Reconstruction, Status, reconstruct
 
-__all__ = ["Information", "Reconstruction", "Status", "fisher_information", "reconstruct"]
+__all__ = ["Information", "Reconstruction", "Status", "fisher_information", "information_by_channel", "reconstruct"]

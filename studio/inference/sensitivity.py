@@ -7,7 +7,7 @@ channels).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -69,6 +69,60 @@ def information_matrix(
 
     Taken at `event` and `latents`; `groups` are the event's free parameters, `nuisance` paths of detector leaves.
     """
+    rows, total = _rows(simulator, likelihood, detector, event, latents, groups, nuisance)
+
+    def one(channels: Array, counted: Array) -> Array:
+        jacobian, information = rows(channels)
+        weight = (information * counted[:, None]).astype(jnp.float64)
+        return jnp.einsum("nka,nk,nkb->ab", jacobian, weight, jacobian)
+
+    dtype = event.kinetic_energy.dtype
+    channels, counted = simulator.channel_chunks(likelihood.channel_count(detector))
+    if channels.shape[0] == 1:
+        return one(channels[0], counted[0].astype(dtype))
+
+    @jax.checkpoint
+    def add(carry: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
+        return carry + one(chunk[0], chunk[1].astype(dtype)), None
+
+    return jax.lax.scan(add, jnp.zeros((total, total), jnp.float64), (channels, counted))[0]
+
+
+def channel_sensitivities(
+    simulator: AbstractSimulator,
+    likelihood: AbstractLikelihood,
+    detector: Any,
+    event: Primary,
+    latents: Float[Array, " latents"],
+    groups: tuple[str, ...],
+    nuisance: Mapping[str, Any] | tuple[str, ...] = (),
+) -> tuple[Float[Array, "channels k all"], Float[Array, "channels k"]]:
+    """What `information_matrix` sums: the derivatives J of the k numbers that each channel measures, and their weights w,
+    so that the information of channel n is Σₖ wₙₖ JₙₖᵀJₙₖ. All of it is kept, which takes k × parameters numbers a channel.
+    """
+    rows, _ = _rows(simulator, likelihood, detector, event, latents, groups, nuisance)
+    count = likelihood.channel_count(detector)
+    channels, _ = simulator.channel_chunks(count)
+    jacobian, information = jax.lax.map(rows, channels) if channels.shape[0] > 1 else rows(channels[0])
+    return (
+        jacobian.reshape(-1, *jacobian.shape[-2:])[:count],
+        information.reshape(-1, information.shape[-1])[:count].astype(jnp.float64),
+    )
+
+
+Rows = Callable[[Array], tuple[Array, Array]]
+
+
+def _rows(
+    simulator: AbstractSimulator,
+    likelihood: AbstractLikelihood,
+    detector: Any,
+    event: Primary,
+    latents: Array,
+    groups: tuple[str, ...],
+    nuisance: Mapping[str, Any] | tuple[str, ...],
+) -> tuple[Rows, int]:
+    """A function from channels `(n,)` to derivatives `(n, k, all)` and weights `(n, k)`, and the number of parameters."""
     event_scale = scales(event, groups)
     nominal = {path: get(detector, path) for path in nuisance}
     sizes = [event_scale.shape[0], *(jnp.size(leaf) for leaf in nominal.values())]
@@ -93,19 +147,8 @@ def information_matrix(
         measured = likelihood.measured(there, simulator.receive(there, emitted, channel[None]))
         return jnp.stack([m.mean[0] for m in measured]), jnp.stack([m.information[0] for m in measured])
 
-    def one(channels: Array, counted: Array) -> Array:
-        rows = jax.vmap(jax.jacrev(of_channel, has_aux=True), in_axes=(None, 0))
-        partial, information = rows(flat_carrier, channels)
-        jacobian = (partial @ directions.T).astype(jnp.float64)
-        weight = (information * counted[:, None]).astype(jnp.float64)
-        return jnp.einsum("nka,nk,nkb->ab", jacobian, weight, jacobian)
+    def rows(channels: Array) -> tuple[Array, Array]:
+        partial, information = jax.vmap(jax.jacrev(of_channel, has_aux=True), in_axes=(None, 0))(flat_carrier, channels)
+        return (partial @ directions.T).astype(jnp.float64), information
 
-    channels, counted = simulator.channel_chunks(likelihood.channel_count(detector))
-    if channels.shape[0] == 1:
-        return one(channels[0], counted[0].astype(dtype))
-
-    @jax.checkpoint
-    def add(carry: Array, chunk: tuple[Array, Array]) -> tuple[Array, None]:
-        return carry + one(chunk[0], chunk[1].astype(dtype)), None
-
-    return jax.lax.scan(add, jnp.zeros((total, total), jnp.float64), (channels, counted))[0]
+    return rows, total

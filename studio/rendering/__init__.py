@@ -1,1 +1,1 @@
-"""Rendering: figures of events, layouts and histories."""
+"""Rendering: figures, three-dimensional pictures and interactive pages of events, layouts and histories."""

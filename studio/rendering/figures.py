@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
@@ -26,19 +27,12 @@ from .._checks import InputError
 from ..detector import Detector
 from ..event import Readout
 from ..units import m, mm
+from .style import AMOUNTS, BEFORE, DPI, INK, PALETTE, STYLE, UNLIT, WALL
+from .view import View
 from .wall_map import WallMap, wall_map
+from .words import colour_bar, legend
 
-_STYLE = {
-    "font.size": 12.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "svg.hashsalt": "studio",
-}
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_INK, _WALL, _UNLIT, _BEFORE = "#222222", "#8a8a8a", "#e4e4e4", "#b8b8b8"
-_AMOUNTS = "cividis"
-_DPI = 150
+_BAR = {"shrink": 0.75, "pad": 0.02}  # where a colour bar stands beside a map
 
 
 def event_display(
@@ -54,14 +48,14 @@ def event_display(
         problem = f"a readout of shape {charge.shape} for {count} sensors"
         raise InputError(problem, key="readout", remedy="give one event of this detector: index the stack")
     where = wall_map(detector)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _canvas(where)
         sizes = 2 * np.asarray(detector.sensors.radius, float) / m
-        _sensors(axes, where.points[~hit], sizes[~hit], facecolor=_UNLIT, label="no hit")
+        _sensors(axes, where.points[~hit], sizes[~hit], facecolor=UNLIT, label="no hit")
         norm = LogNorm(1.0, max(10.0, float(np.max(charge, initial=0.0, where=hit))))
-        lit = _sensors(axes, where.points[hit], sizes[hit], cmap=_AMOUNTS, norm=norm, array=charge[hit], label="hit")
+        lit = _sensors(axes, where.points[hit], sizes[hit], cmap=AMOUNTS, norm=norm, array=charge[hit], label="hit")
         below = "min" if np.any(charge[hit] < 1.0) else "neither"
-        _colour_bar(figure, axes, lit, "charge (photoelectrons)", extend=below)
+        colour_bar(figure, lit, "charge (photoelectrons)", ax=axes, extend=below, **_BAR)
         summary = f"{int(hit.sum())} of {count} sensors hit, {charge[hit].sum():,.0f} photoelectrons"
         _head(axes, detector.name if title is None else title, summary)
         return _write(figure, path)
@@ -78,18 +72,33 @@ def layout_before_after(before: Detector, after: Detector, path: str | os.PathLi
         raise InputError(problem, key="after", remedy="compare designs with the same sensors")
     old, new = wall_map(before), wall_map(after)
     moved = np.linalg.norm(np.asarray(after.placed.positions) - np.asarray(before.placed.positions), axis=-1) / mm
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure, axes = _canvas(new)
         if any(not np.allclose(a, b) for a, b in zip(old.outlines, new.outlines, strict=True)):
-            axes.add_collection(LineCollection(old.outlines, colors=_WALL, linestyles="--", linewidths=1.0))
+            axes.add_collection(LineCollection(old.outlines, colors=WALL, linestyles="--", linewidths=1.0))
         sizes = [2 * np.asarray(detector.sensors.radius, float) / m for detector in (before, after)]
-        _sensors(axes, old.points, sizes[0], facecolor="none", edgecolor=_BEFORE, linewidth=0.9, label="before")
+        _sensors(axes, old.points, sizes[0], facecolor="none", edgecolor=BEFORE, linewidth=0.9, label="before")
         norm = Normalize(0.0, max(1.0, float(moved.max())))
-        discs = _sensors(axes, new.points, sizes[1], cmap=_AMOUNTS, norm=norm, array=moved, label="after")
+        discs = _sensors(axes, new.points, sizes[1], cmap=AMOUNTS, norm=norm, array=moved, label="after")
         _ways(axes, old.points, new.points, moved * mm / m)
-        _colour_bar(figure, axes, discs, "displacement (mm)")
+        colour_bar(figure, discs, "displacement (mm)", ax=axes, **_BAR)
         summary = f"{len(moved)} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"
         _head(axes, f"{after.name}: rings before, discs after", summary)
+        return _write(figure, path)
+
+
+def layout_map(detector: Detector, view: View, path: str | os.PathLike[str]) -> Figure:
+    """What a three-dimensional view of a detector shows, on the map of the wall instead: sensors to scale, in its colours."""
+    where = wall_map(detector)
+    with rc_context(STYLE):
+        figure, axes = _canvas(where)
+        sizes = 2 * np.asarray(detector.sensors.radius, float) / m
+        _sensors(axes, where.points, sizes, facecolor=view.colours, label="sensors")
+        if view.colouring is not None:
+            scale = ScalarMappable(view.colouring.norm, AMOUNTS)
+            colour_bar(figure, scale, view.colouring.label, ax=axes, extend=view.colouring.extend, **_BAR)
+        legend(figure, view, loc="outside lower left")
+        _head(axes, view.title, view.summary)
         return _write(figure, path)
 
 
@@ -104,13 +113,13 @@ def history_plot(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[s
         raise InputError("an empty history", key="history", remedy="run at least one step")
     starts = np.array([line.get("start", 0) for line in history])
     steps = _broken(_column(line["step"] for line in history), starts)
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(9.0, 8.0), layout="constrained")
         FigureCanvasAgg(figure)
         top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(2.0, 1.0, 1.0))
         _objective(top, history, steps, starts)
         norm = _column(line["gradient_norm"] for line in history)
-        middle.plot(steps, _broken(norm, starts), color=_INK, linewidth=1.8)
+        middle.plot(steps, _broken(norm, starts), color=INK, linewidth=1.8)
         if np.nanmin(norm) > 0:
             middle.set_yscale("log")
             if np.nanmax(norm) < 10 * np.nanmin(norm):
@@ -120,7 +129,7 @@ def history_plot(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[s
                 middle.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
         middle.set_ylabel("gradient norm\n(natural units)")
         violation = 100 * np.maximum(_column(line["violation"] for line in history), 0.0)
-        bottom.plot(steps, _broken(violation, starts), color=_INK, linewidth=1.8)
+        bottom.plot(steps, _broken(violation, starts), color=INK, linewidth=1.8)
         bottom.set_ylim(-0.05 * _top(violation), 1.15 * _top(violation))
         bottom.set_ylabel("worst constraint\nviolation (%)")
         bottom.set_xlabel("step")
@@ -148,9 +157,9 @@ def _canvas(where: WallMap) -> tuple[Figure, Axes]:
     axes.set_aspect("equal")
     axes.set_xlim(low[0] - margin, high[0] + margin)
     axes.set_ylim(low[1] - margin, high[1] + margin)
-    axes.add_collection(LineCollection(where.outlines, colors=_WALL, linewidths=1.2, zorder=1))
+    axes.add_collection(LineCollection(where.outlines, colors=WALL, linewidths=1.2, zorder=1))
     for text, x, y in where.captions:
-        axes.text(x, y, text, color=_INK, ha="left", va="bottom" if len(text) < 3 else "center", fontsize=11)
+        axes.text(x, y, text, color=INK, ha="left", va="bottom" if len(text) < 3 else "center", fontsize=11)
     axes.set_xlabel(where.across)
     bottom, top = where.ticks
     ticks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(bottom, top)
@@ -178,22 +187,12 @@ def _ways(axes: Axes, before: np.ndarray, after: np.ndarray, moved: np.ndarray) 
     length = np.linalg.norm(after - before, axis=-1)
     drawn = (length > 0) & (length < 2 * moved)
     ways = np.stack([before[drawn], after[drawn]], axis=1)
-    axes.add_collection(
-        LineCollection(ways, colors=_INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False
-    )
-
-
-def _colour_bar(figure: Figure, axes: Axes, drawn: EllipseCollection, label: str, extend: str = "neither") -> None:
-    bar = figure.colorbar(drawn, ax=axes, shrink=0.75, pad=0.02, extend=extend)
-    bar.set_label(label)
-    if isinstance(drawn.norm, LogNorm):
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        bar.ax.yaxis.set_minor_formatter(lambda value, _: "")
+    axes.add_collection(LineCollection(ways, colors=INK, linewidths=0.8, zorder=3, label="displacement"), autolim=False)
 
 
 def _head(axes: Axes, title: str, summary: str) -> None:
-    axes.set_title(f"{title}\n", loc="left", fontsize=14, color=_INK)
-    axes.text(0.0, 1.012, summary, transform=axes.transAxes, ha="left", va="bottom", fontsize=11, color=_INK)
+    axes.set_title(f"{title}\n", loc="left", fontsize=14, color=INK)
+    axes.text(0.0, 1.012, summary, transform=axes.transAxes, ha="left", va="bottom", fontsize=11, color=INK)
 
 
 # ---- pieces of the history -------------------------------------------------------------------------------------------
@@ -201,8 +200,8 @@ def _head(axes: Axes, title: str, summary: str) -> None:
 
 def _objective(axes: Axes, history: Sequence[Mapping[str, Any]], steps: np.ndarray, starts: np.ndarray) -> None:
     whole = _column(line["objective"] for line in history)
-    axes.axhline(0.0, color=_WALL, linewidth=0.8)
-    axes.plot(steps, _broken(whole - whole[0], starts), color=_INK, linewidth=2.6, label="objective", zorder=3)
+    axes.axhline(0.0, color=WALL, linewidth=0.8)
+    axes.plot(steps, _broken(whole - whole[0], starts), color=INK, linewidth=2.6, label="objective", zorder=3)
     names = list(history[0].get("terms", {}))
     for name, colour in zip(names if len(names) > 1 else (), _cycle(len(names)), strict=False):
         term = _column(line["terms"].get(name) for line in history)
@@ -213,7 +212,7 @@ def _objective(axes: Axes, history: Sequence[Mapping[str, Any]], steps: np.ndarr
         found = int(np.nanargmin(np.abs(whole - float(best))))
         ring = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2.0, "linestyle": "none"}
         axes.plot(
-            history[found]["step"], whole[found] - whole[0], "o", color=_INK, label="best feasible", zorder=4, **ring
+            history[found]["step"], whole[found] - whole[0], "o", color=INK, label="best feasible", zorder=4, **ring
         )
     axes.set_ylabel("change since the first step")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0.0)
@@ -230,7 +229,7 @@ def _broken(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def _cycle(count: int) -> list[str]:
-    return [_PALETTE[index % len(_PALETTE)] for index in range(count)]
+    return [PALETTE[index % len(PALETTE)] for index in range(count)]
 
 
 def _top(values: np.ndarray) -> float:
@@ -239,5 +238,7 @@ def _top(values: np.ndarray) -> float:
 
 
 def _write(figure: Figure, path: str | os.PathLike[str]) -> Figure:
-    figure.savefig(path, dpi=_DPI)
+    figure.set_dpi(DPI)
+    figure.canvas.draw()  # the layout needs two rounds where an axes of fixed shape stands beside a colour bar
+    figure.savefig(path, dpi=DPI)
     return figure

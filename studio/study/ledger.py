@@ -2,12 +2,14 @@
 
 - `study.json`: what the study is (configuration, seed, versions), written once.
 - `history.jsonl`: one line a step, forced to disk before the step counts.
+- `trajectory.jsonl`: the design after each step, for pictures; a step's line stands here before it stands in the history.
 - `validation.jsonl`: one line a piece of validation, likewise.
 - `checkpoint.npz`: the whole state of the loop after the last step that counts, replaced atomically.
+- `sensor_information.npz`: the share of the information that each sensor brings, before and after.
 - `timing.jsonl`: wall-clock times; nothing else depends on it.
 
 A step counts once its checkpoint is in place. The checkpoint says how long the history was then; what stands behind that is
-an interrupted step, and is cut off and computed again. No number in the first four files depends on the clock.
+an interrupted step, and is cut off, as the trajectory is, and computed again. No number in the first five files depends on the clock.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ import numpy as np
 from .._checks import InputError, StudioError
 from .experiment_file import STUDY
 
-HISTORY, VALIDATION, CHECKPOINT = "history.jsonl", "validation.jsonl", "checkpoint.npz"
+HISTORY, TRAJECTORY, VALIDATION = "history.jsonl", "trajectory.jsonl", "validation.jsonl"
+CHECKPOINT, SHARES = "checkpoint.npz", "sensor_information.npz"
 TIMING, RESULT = "timing.jsonl", "result.json"
 
 
@@ -110,6 +113,12 @@ class Ledger:
             aside.rename(self.directory / name)
             _sync_folder(self.directory)
 
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Replaces a file of named arrays (npz) atomically."""
+        content = io.BytesIO()
+        np.savez(content, **arrays)  # pyright: ignore[reportArgumentType]
+        self.write(name, content.getvalue())
+
     # ---- lines ---------------------------------------------------------------------------------------------------------
 
     def append(self, name: str, line: Mapping[str, Any]) -> int:
@@ -154,6 +163,13 @@ class Ledger:
             stream.truncate(length)
             os.fsync(stream.fileno())
 
+    def cut(self, history_bytes: int) -> None:
+        """Cuts the history to what counts, and the trajectory to as many lines; one that lost lines costs pictures only."""
+        self.truncate(HISTORY, history_bytes)
+        count, path = len(self.lines(HISTORY)), self.directory / TRAJECTORY
+        whole, _, _ = path.read_bytes().rpartition(b"\n") if path.exists() else (b"", b"", b"")
+        self.truncate(TRAJECTORY, sum(len(line) + 1 for line in whole.splitlines()[:count]))
+
     def note_time(self, what: str, seconds: float, **details: Any) -> float:
         """Adds a line to the file of wall-clock times; never forced to disk. Returns the time now, in seconds since 1970."""
         at = round(time.time(), 3)
@@ -176,18 +192,17 @@ class Ledger:
     def save(self, state: Any, history_bytes: int) -> None:
         """Replaces the checkpoint: `state`, a pytree of arrays and numbers, and how long the history is with it."""
         arrays = {f"leaf_{number}": _to_numpy(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
-        content = io.BytesIO()
-        np.savez(content, history_bytes=np.asarray(history_bytes), leaves=np.asarray(len(arrays)), **arrays)  # pyright: ignore[reportArgumentType]
-        self.write(CHECKPOINT, content.getvalue())
+        counts = {"history_bytes": np.asarray(history_bytes), "leaves": np.asarray(len(arrays))}
+        self.write_arrays(CHECKPOINT, counts | arrays)
 
     def load(self, like: Any) -> Any | None:
-        """The state of the checkpoint, and the history cut to what counts; None without one.
+        """The state of the checkpoint, and history and trajectory cut to what counts; None without one.
 
         `like`: a state of the same structure. **Raises** `StudioError` where the checkpoint does not fit it.
         """
         path = self.directory / CHECKPOINT
         if not path.exists():
-            self.truncate(HISTORY, 0)
+            self.cut(0)
             return None
         leaves, structure = jax.tree.flatten(like)
         try:
@@ -201,7 +216,7 @@ class Ledger:
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             remedy = "remove it and resume: the steps are computed again and come out the same"
             raise StudioError(f"{path}: damaged: {error}. {remedy}") from None
-        self.truncate(HISTORY, history_bytes)
+        self.cut(history_bytes)
         return jax.tree.unflatten(structure, restored)
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..detector import Detector
 from ..event import Primary, Readout
-from ..inference import Information, Status, fisher_information, reconstruct
+from ..inference import Information, Status, fisher_information, information_by_channel, reconstruct
 from ..simulation import OpticalSimulator
 from .physics import AbstractPhysics, Estimates
 
@@ -34,10 +34,13 @@ class OpticalPhysics(AbstractPhysics):
 
     def information(self, detector: Detector, event: Primary) -> Information:
         """Fisher information of vertex, direction and energy; a point source has no direction."""
-        wanted = (
-            ("vertex", "direction", "kinetic_energy") if event.particle != "point" else ("vertex", "kinetic_energy")
-        )
-        return fisher_information(self.simulator, detector, event, wanted, dict(self.nuisance))
+        return fisher_information(self.simulator, detector, event, _wanted(event), dict(self.nuisance))
+
+    def resolution_and_shares(
+        self, detector: Detector, event: Primary
+    ) -> tuple[Float[Array, "3"], Float[Array, " sensors"]]:
+        found, shares = information_by_channel(self.simulator, detector, event, _wanted(event), dict(self.nuisance))
+        return self.resolutions(found, event), shares
 
     def resolutions(self, information: Information, event: Primary) -> Float[Array, "3"]:
         """√ of the trace of the vertex block (mm) and of the direction block (rad), and σ of the energy over the energy.
@@ -59,6 +62,10 @@ class OpticalPhysics(AbstractPhysics):
         vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
         failure = (Status(int(status)).name.lower() for status in np.asarray(found.status))
         return Estimates(vertex, direction, energy, tuple("" if name == "converged" else name for name in failure))
+
+
+def _wanted(event: Primary) -> tuple[str, ...]:
+    return ("vertex", "direction", "kinetic_energy") if event.particle != "point" else ("vertex", "kinetic_energy")
 
 
 def _fitting(simulator: OpticalSimulator) -> OpticalSimulator:

@@ -52,6 +52,10 @@ class AbstractPhysics(eqx.Module):
         return self.resolutions(self.information(detector, event), event)
 
     @abc.abstractmethod
+    def resolution_and_shares(self, detector: Any, event: Any) -> tuple[Float[Array, "3"], Float[Array, " sensors"]]:
+        """`resolution`, and the share of the information about the quantities that each sensor brings; not differentiated."""
+
+    @abc.abstractmethod
     def sample(self, detector: Any, event: Any, key: PRNGKeyArray) -> Any:
         """One event as recorded."""
 

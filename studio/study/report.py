@@ -1,4 +1,4 @@
-"""What a study leaves behind beside its ledger: history as a table, figures, the experiment as it was run."""
+"""What a study leaves behind beside its ledger: history as a table, everything as what JSON holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from .._checks import InputError
 from ..detector import Detector
 from ..io.atomic import replace_file
 from ..io.geometry import save_detector
-from .assembly import Assembly
 from .observer import AbstractObserver
 
 
@@ -93,22 +92,3 @@ def write_last_design(design: Detector, directory: Path, observer: AbstractObser
         save_detector(design, directory / "last.yaml")
     except InputError as error:
         observer.note(f"the last design was not written: {error}")
-
-
-def write_figures(
-    assembly: Assembly,
-    design: Detector,
-    history: Sequence[Mapping[str, Any]],
-    directory: Path,
-    observer: AbstractObserver,
-) -> None:
-    """`figures/`: layout before and after, and history. A picture that fails is noted and stops nothing."""
-    folder = directory / "figures"
-    try:
-        folder.mkdir(exist_ok=True)
-        from ..rendering import figures
-
-        figures.layout_before_after(assembly.baseline, design, folder / "layout.png")
-        figures.history_plot(history, folder / "history.png")
-    except Exception as error:  # a study is not lost for a picture
-        observer.note(f"figures were not made: {error}")

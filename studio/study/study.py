@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import tempfile
 import time
@@ -24,12 +25,15 @@ from .checking import baseline_words
 from .environment import environment, git_state, packages
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
-from .ledger import HISTORY, RESULT, VALIDATION, Ledger
+from .ledger import HISTORY, RESULT, SHARES, TRAJECTORY, VALIDATION, Ledger
 from .objective_shards import ShardedObjective
 from .observer import AbstractObserver, Silent
 from .physics import AbstractPhysics, CustomResolutions
-from .report import plain, write_figures, write_history_table, write_last_design, write_validation_table
+from .pictures import StudyPicture, write_figures
+from .report import plain, write_history_table, write_last_design, write_validation_table
+from .sensor_information import sensor_shares
 from .tracked import Tracked
+from .trajectory import trajectory_line
 from .validation import Validation, ValidationShard, report, validation_key
 
 DESIGN, GRADIENT_CHECK = "design.yaml", "gradient_check.json"
@@ -231,7 +235,9 @@ class _Stages:
         measured = {"events": 0} if validation is None else self.validate(validation, design)
         result = self.result(solution, design, check, measured)
         write_validation_table(measured, self.ledger.directory)
-        write_figures(self.assembly, design, history, self.ledger.directory, self.observer)
+        with self._timed("pictures"):
+            picture = functools.partial(self.picture, validation, design, solution.best_step)
+            write_figures(picture, history, self.ledger.directory, self.observer)
         self.ledger.write_json(RESULT, result)
         tracker.finish()
         return _solution(self.ledger)
@@ -274,7 +280,8 @@ class _Stages:
         return self.optimisation.finish(state)
 
     def _step_done(self, state: Any, record: Any) -> dict[str, Any]:
-        """The step counts from here: its line first, then the checkpoint that says how long the history is."""
+        """The step counts from here: its lines first, then the checkpoint that says how long the history is."""
+        self.ledger.append(TRAJECTORY, trajectory_line(int(state.step), self.optimisation.leaves(state)))
         line = plain(record.as_dict()) | {"compilations": self.objective.compilations}
         self.ledger.save(state, self.ledger.append(HISTORY, line))
         return line
@@ -308,6 +315,17 @@ class _Stages:
             self.observer.note("nothing was measured: no two validation events fit into both designs")
             return {"events": 0}
         return report(lines, tuple(designs), seed=self.assembly.experiment.seed, kept=kept)
+
+    def picture(self, validation: Validation | None, design: Detector, best_step: int) -> StudyPicture:
+        """What pictures of the study show. The shares of the sensors stay in the ledger: finding them takes a compilation
+        where no validation did it before."""
+        experiment = self.assembly.experiment
+        work = ValidationShard(self.assembly.physics, experiment.seed, False) if validation is None else validation.work
+        designs = {"baseline": self.assembly.baseline, "optimum": design}
+        shares = sensor_shares(work, self.runner, self.assembly.groups, experiment.validation.shard, designs)
+        self.ledger.write_arrays(SHARES, shares)
+        pair = (shares["baseline"], shares["optimum"])
+        return StudyPicture(self.assembly.baseline, design, pair, self.ledger.lines(TRAJECTORY), best_step)
 
     def result(
         self, solution: Any, design: Detector | None, check: dict[str, Any] | None, validation: dict[str, Any]

@@ -45,10 +45,10 @@ class ValidationShard:
     def __init__(self, physics: AbstractPhysics, seed: int, reconstruct: bool):
         self.physics, self.seed, self.reconstruct = physics, seed, reconstruct
         self.sample = jax.jit(self._sampled)
-        self._resolution = jax.jit(self._resolved)
+        self._information = jax.jit(self._informed)
 
     def __call__(self, piece: Piece) -> dict[str, Any]:
-        sigma = np.asarray(self._resolution(piece.detector, piece.events), np.float64)
+        sigma = np.asarray(self._information(piece.detector, piece.events)[0], np.float64)
         readouts = self.sample(piece.detector, piece.events, piece.indices) if self.reconstruct else None
         line: dict[str, Any] = {"design": piece.design, "piece": piece.number, "crlb": sigma[: piece.kept].tolist()}
         if readouts is not None:
@@ -59,13 +59,19 @@ class ValidationShard:
             line["failures"] = dict(collections.Counter(filter(None, estimates.failure[: piece.kept])))
         return line
 
+    def shares(self, piece: Piece) -> np.ndarray:
+        """The share of the information that each sensor brings `(sensors,)`: the mean over the events of a piece."""
+        found = np.asarray(self._information(piece.detector, piece.events)[1], np.float64)
+        return found[: piece.kept].mean(axis=0)
+
     def _sampled(self, detector: Any, events: Primary, indices: Any) -> Any:
         root = jax.random.fold_in(jax.random.key(self.seed), _STREAM + 1)
         keys = jax.vmap(lambda index: jax.random.fold_in(root, index))(indices)
         return jax.lax.map(lambda row: self.physics.sample(detector, *row), (events, keys))
 
-    def _resolved(self, detector: Any, events: Primary) -> Any:
-        return jax.lax.map(lambda event: self.physics.resolution(detector, event), events)
+    def _informed(self, detector: Any, events: Primary) -> Any:
+        """σ `(events, 3)`, and the shares of the sensors `(events, sensors)`; one program, since compiling takes longest."""
+        return jax.lax.map(lambda event: self.physics.resolution_and_shares(detector, event), events)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"physics": self.physics, "seed": self.seed, "reconstruct": self.reconstruct}

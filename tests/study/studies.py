@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SAME = ("history.jsonl", "validation.jsonl", "gradient_check.json", "design.yaml", "result.json", "history.parquet")
+SAME = (
+    "history.jsonl", "trajectory.jsonl", "validation.jsonl", "gradient_check.json", "design.yaml", "result.json",
+    "history.parquet",
+)  # fmt: skip
 
 
 def content(directory: Path) -> dict[str, bytes]:

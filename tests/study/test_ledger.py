@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from studio import InputError, StudioError
-from studio.study.ledger import CHECKPOINT, HISTORY, Ledger
+from studio.study.ledger import CHECKPOINT, HISTORY, TRAJECTORY, Ledger
 
 
 def state(number: float):
@@ -46,6 +46,20 @@ def test_a_step_without_checkpoint_does_not_count(tmp_path):
         assert loaded is not None
         assert loaded["step"] == 1
         assert (tmp_path / HISTORY).read_text() == '{"step":1}\n'
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 4])
+def test_the_trajectory_is_cut_with_the_history(tmp_path, kept):
+    """To as many lines as count; where lines were lost, what is left stays."""
+    with Ledger(tmp_path) as ledger:
+        for step in range(3):
+            ledger.append(TRAJECTORY, {"step": step})
+            ledger.save(state(float(step)), ledger.append(HISTORY, {"step": step}))
+        ledger.append(TRAJECTORY, {"step": 3})
+        lines = (tmp_path / TRAJECTORY).read_text().splitlines(keepends=True)
+        (tmp_path / TRAJECTORY).write_text("".join(lines[:kept]) + '{"step"')
+        ledger.load(state(0.0))
+        assert (tmp_path / TRAJECTORY).read_text() == "".join(lines[: min(kept, 3)])
 
 
 def test_history_without_any_checkpoint_is_begun_anew(tmp_path):

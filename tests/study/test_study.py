@@ -18,6 +18,7 @@ from studio import InputError, LocalRunner, StudioError, Study, load_detector
 from studio.study import read_experiment
 from studio.study import study as study_module
 from studio.study.assembly import assemble
+from studio.study.trajectory import designs
 from studio.tracking import AbstractTracker
 from tests.stand_in import StandIn
 from tests.study.studies import content, drive, lines
@@ -50,6 +51,18 @@ def test_the_design_file_is_the_design(reference):
     stored = load_detector(reference.directory / "design.yaml")
     assert stored.sensors.uv.tolist() == reference.detector.sensors.uv.tolist()
     assert stored.sensors.count == reference.baseline.sensors.count
+
+
+def test_the_trajectory_holds_the_design_of_every_step(reference):
+    """Single precision: 6e-8 of each number. The best design is among them; the first is the baseline."""
+    lines = [json.loads(line) for line in (reference.directory / "trajectory.jsonl").read_text().splitlines()]
+    found = designs(reference.baseline, lines)
+    assert [step for step, _ in found] == [line["step"] for line in reference.history]
+    assert np.allclose(found[0][1].sensors.uv, reference.baseline.sensors.uv, rtol=1e-7, atol=0)
+    best = dict(found)[reference.result["best_step"]]
+    assert np.allclose(best.sensors.uv, reference.detector.sensors.uv, rtol=1e-6, atol=1e-7)
+    moved = [float(jnp.abs(design.sensors.uv - reference.baseline.sensors.uv).max()) for _, design in found]
+    assert moved[-1] > 0.01
 
 
 def test_history_as_a_table(reference):
@@ -113,7 +126,17 @@ class Interrupted(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("method", "call"), [("append", 1), ("append", 4), ("save", 1), ("save", 5), ("write_json", 2), ("append", 14)]
+    ("method", "call"),
+    [
+        ("append", 1),  # trajectory of the start
+        ("append", 2),  # history of the start
+        ("append", 7),
+        ("append", 8),
+        ("save", 1),
+        ("save", 5),
+        ("write_json", 2),
+        ("append", 22),  # validation
+    ],
 )
 def test_a_crash_between_two_writes_changes_nothing(reference, experiment, tmp_path, monkeypatch, method, call):
     """The study stops right after the n-th call of a ledger method, then is resumed."""

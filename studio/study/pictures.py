@@ -1,0 +1,262 @@
+"""Pictures of geometries, events and studies: still ones, moving ones, pages to turn by hand, meshes.
+
+Three-dimensional pictures need OpenGL; where a probe in another process finds none, maps of the wall take their place and one
+line says what to install. Pages and meshes need none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from .._checks import InputError
+from ..detector import Detector
+from ..event import Primary, Readout
+from ..io.event_file import EventSet, read_events
+from ..io.geometry import load_detector
+from ..rendering.probe import opengl
+from ..rendering.view import Colouring, View, event_view, information_colouring, layout_view
+from ..units import mm
+from .ledger import RESULT, SHARES, TRAJECTORY, Ledger
+from .measure import study_designs
+from .observer import AbstractObserver
+from .trajectory import designs as designs_of
+
+PICTURES, MESHES = ("png", "html", "gif"), ("glb", "stl", "obj")
+_FRAMES = 60  # of a moving picture, at most
+
+Note = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Artist:
+    """Where pictures go, which kinds are wanted (`PICTURES`, `MESHES`), and who is told what could not be made.
+
+    `paths` collects what was written, in order.
+    """
+
+    folder: Path
+    formats: tuple[str, ...]
+    note: Note
+    paths: list[Path] = dataclasses.field(default_factory=list)
+
+    def still(
+        self, name: str, draw: Callable[[Path], Any], flat: Callable[[Path], Any], flat_name: str | None = None
+    ) -> None:
+        """`name.png` by `draw`, in three dimensions; where there is no OpenGL by `flat`, as `flat_name.png` if that is given."""
+        if "png" in self.formats:
+            self._write(f"{name}.png", draw) if self.can_draw else self._write(f"{flat_name or name}.png", flat)
+
+    def moving(self, name: str, draw: Callable[[Path], Any]) -> None:
+        """`name.gif` by `draw`, where there is OpenGL."""
+        if "gif" in self.formats and self.can_draw:
+            self._write(f"{name}.gif", draw)
+
+    def page(self, name: str, view: View) -> None:
+        """`name.html`, to be turned by hand."""
+        if "html" in self.formats:
+            from ..rendering.page import write_page
+
+            self._write(f"{name}.html", lambda path: write_page(view, path))
+
+    def meshes(self, name: str, detector: Detector, colours: np.ndarray) -> None:
+        """The detector's wall and sensors in every format of meshes that is wanted."""
+        for ending in MESHES:
+            if ending in self.formats:
+                from ..io.meshes import detector_bodies, write_mesh
+
+                self._write(f"{name}.{ending}", lambda path: write_mesh(detector_bodies(detector, colours), path))
+
+    @functools.cached_property
+    def can_draw(self) -> bool:
+        """Whether there is OpenGL; the first who asks has it noted where there is none."""
+        works, reason = opengl()
+        if not works:
+            self.note(f"no three-dimensional pictures: {reason}")
+        return works
+
+    def _write(self, name: str, draw: Callable[[Path], Any]) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            draw(self.folder / name)
+        except OSError as error:
+            problem = f"cannot be written: {error.strerror}"
+            raise InputError(problem, file=self.folder, remedy="name a folder you may write to with --out") from None
+        self.paths.append(self.folder / name)
+
+
+def draw_geometry(detector: Detector, name: str, artist: Artist) -> None:
+    """The layout of one detector, coloured by the types of its sensors."""
+    view = layout_view(detector)
+    artist.still(f"{name}_layout", lambda path: _drawn().view_picture(view, path), _map(detector, view))
+    artist.page(f"{name}_layout", view)
+    artist.meshes(name, detector, view.colours)
+
+
+def draw_event(
+    detector: Detector,
+    source: Path,
+    number: int,
+    artist: Artist,
+    quantity: Literal["charge", "time"] = "charge",
+) -> None:
+    """One event of a file, counted from 0 through all its populations.
+
+    **Raises** `InputError` where the file holds no such event, no readouts, or those of another detector.
+    """
+    primary, readout = _event(source, number)
+    sensors = np.shape(readout.charge)[0]
+    if sensors != detector.sensors.count:
+        problem = f"holds {sensors} sensors, the detector has {detector.sensors.count}"
+        raise InputError(problem, file=source, remedy="name the geometry the events were made with (--geometry)")
+    view = event_view(detector, primary, readout, quantity)
+    name = f"{source.stem}_event_{number}" + ("" if quantity == "charge" else f"_{quantity}")
+    artist.still(name, lambda path: _drawn().view_picture(view, path), _map(detector, view))
+    artist.page(name, view)
+    artist.meshes(name, detector, view.colours)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyPicture:
+    """What pictures of a study show.
+
+    `shares`: the share of the information of each sensor, for `baseline` and `design`, None where it was not found out;
+    `trajectory`: lines of the ledger; `best_step`: where the design was found.
+    """
+
+    baseline: Detector
+    design: Detector
+    shares: tuple[np.ndarray, np.ndarray] | None
+    trajectory: Sequence[Mapping[str, Any]]
+    best_step: int
+
+
+def draw_study(study: StudyPicture, artist: Artist) -> None:
+    """The layout before and after, sensors coloured by the information they carry (without that, by how far they moved),
+    and the design moving."""
+    before, after = _before_and_after(study)
+    artist.still(
+        "layout_3d",
+        lambda path: _drawn().layout_picture(before, after, path),
+        _map(study.design, after),
+        "layout_information",
+    )
+    artist.moving("moving", lambda path: _drawn().moving_picture(*_frames(study), path))
+    artist.page("layout", after)
+    artist.meshes("design", study.design, after.colours)
+
+
+def write_figures(
+    picture: Callable[[], StudyPicture],
+    history: Sequence[Mapping[str, Any]],
+    directory: Path,
+    observer: AbstractObserver,
+) -> None:
+    """`figures/`: layout before and after, flat and in three dimensions, history, and the design moving.
+
+    `picture` finds what pictures show. One that fails is noted and stops nothing.
+    """
+    folder = directory / "figures"
+    artist = Artist(folder, PICTURES, observer.note)
+
+    def flat(shown: StudyPicture) -> None:
+        from ..rendering import figures
+
+        folder.mkdir(exist_ok=True)
+        figures.history_plot(history, folder / "history.png")
+        figures.layout_before_after(shown.baseline, shown.design, folder / "layout.png")
+
+    try:
+        shown = picture()
+        flat(shown)
+        draw_study(shown, artist)
+    except Exception as error:  # a study is not lost for a picture
+        observer.note(f"figures were not made: {error}")
+
+
+def read_study_picture(directory: Path) -> StudyPicture:
+    """A finished study as pictures need it. **Raises** `InputError` where the study has no design yet."""
+    designs = {name: load_detector(path) for name, path in study_designs(directory).items()}
+    ledger = Ledger(directory)
+    pair = None
+    if (directory / SHARES).is_file():
+        with np.load(directory / SHARES, allow_pickle=False) as stored:
+            pair = (stored["baseline"], stored["optimum"])
+    best = ledger.read_json(RESULT)["best_step"]
+    return StudyPicture(designs["baseline"], designs["optimum"], pair, ledger.lines(TRAJECTORY), int(best))
+
+
+def _before_and_after(study: StudyPicture) -> tuple[View, View]:
+    moved = _moved(study.baseline, study.design)
+    words = f"{len(moved)} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"
+    if study.shares is None:
+        colourings = [_distance(np.zeros_like(moved), moved.max()), _distance(moved, moved.max())]
+    else:
+        colourings = information_colouring(*study.shares)
+    before, after = (
+        layout_view(detector, colouring, study.design.name, words)
+        for detector, colouring in zip((study.baseline, study.design), colourings, strict=True)
+    )
+    return before, after
+
+
+def _frames(study: StudyPicture) -> tuple[list[View], list[str]]:
+    """Views of the designs that the study went through, and of the one that it found, coloured by how far sensors moved."""
+    steps = designs_of(study.baseline, study.trajectory)
+    kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _FRAMES)).round().astype(int)) if steps else []
+    shown = [*(steps[index] for index in kept), (study.best_step, study.design)]
+    distances = [_moved(study.baseline, design) for _, design in shown]
+    high = max(float(np.max(distance)) for distance in distances)
+    views = [
+        layout_view(design, _distance(distance, high), study.design.name, "")
+        for (_, design), distance in zip(shown, distances, strict=True)
+    ]
+    captions = [f"step {step}" for step, _ in shown]
+    captions[-1] = f"best feasible design, of step {study.best_step}"
+    return views, captions
+
+
+def _distance(values: np.ndarray, high: float) -> Colouring:
+    return Colouring(values, "distance from the start (mm)", 0.0, max(1.0, float(high)))
+
+
+def _moved(before: Detector, after: Detector) -> np.ndarray:
+    """How far each sensor stands from where it stood, in mm."""
+    return np.linalg.norm(np.asarray(after.placed.positions) - np.asarray(before.placed.positions), axis=-1) / mm
+
+
+def _event(source: Path, number: int) -> tuple[Primary, Readout]:
+    first, populations = 0, read_events(source).populations
+    for population in populations:
+        if number < first + population.count:
+            if population.readouts is None:
+                problem = "holds primaries without readouts"
+                raise InputError(problem, file=source, remedy="make it with 'studio simulate'")
+            one: EventSet = jax.tree.map(operator.itemgetter(number - first), population)
+            assert one.readouts is not None
+            return one.primaries, one.readouts
+        first += population.count
+    raise InputError("no such event", file=source, key="--event", value=number, remedy=f"events are 0 to {first - 1}")
+
+
+def _map(detector: Detector, view: View) -> Callable[[Path], Any]:
+    def draw(path: Path) -> None:
+        from ..rendering.figures import layout_map
+
+        layout_map(detector, view, path)
+
+    return draw
+
+
+def _drawn() -> Any:
+    """The module that draws with VTK; only ever loaded where the probe found OpenGL."""
+    from ..rendering import pictures
+
+    return pictures
