@@ -28,7 +28,7 @@ from tests.stand_in import StandIn
 ROOT = Path(__file__).parents[2]
 SAME = (
     "history.jsonl", "trajectory.jsonl", "validation.jsonl", "gradient_check.json", "design.yaml", "result.json",
-    "history.parquet",
+    "history.parquet", "sensor_information.npz",
 )  # fmt: skip
 
 GEOMETRY = """
