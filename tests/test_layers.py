@@ -1,9 +1,12 @@
 """The layers of the house hold, and the package ships what its folders hold."""
 
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import studio
 from studio.study.experiment_file import shipped_geometries
@@ -16,6 +19,19 @@ def test_imports_point_one_way():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [("pyvista", "rendering/scene.py"), ("vtkmodules", "rendering/scene.py"), ("trimesh", "io/meshes.py")],
+)
+def test_one_module_imports_a_library_that_may_fail(library, home):
+    """VTK ends the process where there is no OpenGL, and readers of meshes change: each has one door."""
+    pattern = re.compile(rf"^\s*(?:import|from) {library}\b", re.M)
+    files = [path for path in (ROOT / "studio").rglob("*.py") if pattern.search(path.read_text(encoding="utf-8"))]
+    # What the probe tries in another process is text there.
+    found = {path.relative_to(ROOT / "studio").as_posix() for path in files} - {"rendering/probe.py"}
+    assert found == {home}
 
 
 def test_every_package_is_named():

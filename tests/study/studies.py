@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SAME = (
     "history.jsonl", "trajectory.jsonl", "validation.jsonl", "gradient_check.json", "design.yaml", "result.json",
-    "history.parquet",
+    "history.parquet", "sensor_information.npz",
 )  # fmt: skip
 
 
