@@ -34,21 +34,32 @@ class Projection(NamedTuple):
     off_wall: np.ndarray
 
 
-def barrel_grid(radius: float, height: float, spacing: float, sensor_radius: float) -> np.ndarray:
+FULL = np.ones((1, 1), dtype=bool)
+"""The tile of a grid on which every place is taken."""
+
+
+def barrel_grid(
+    radius: float, height: float, spacing: float, sensor_radius: float, tile: np.ndarray = FULL
+) -> np.ndarray:
     """A square grid on a cylinder's barrel: chart coordinates (azimuth, z / half height), `(sensors, 2)`.
 
-    Rows are exactly `spacing` apart, centred, as many as keep every sensor's face on the barrel; columns are the whole
-    number nearest to circumference / spacing. Empty when not one row fits.
+    Rows are exactly `spacing` apart, centred, as many as keep every sensor's face on the barrel, counted from the bottom;
+    columns are the multiple of the tile's width nearest to circumference / spacing. Empty when not one row fits.
     """
-    columns = max(1, round(2 * math.pi * radius / spacing))
+    width = tile.shape[1]
+    columns = width * max(1, round(2 * math.pi * radius / spacing / width))
     azimuth = 2 * math.pi / columns * (np.arange(columns) + 0.5) - math.pi
     level = _centred(height / 2 - sensor_radius, spacing) / (height / 2)
-    grid = np.meshgrid(level, azimuth, indexing="ij")
-    return np.stack([grid[1].ravel(), grid[0].ravel()], axis=-1)
+    row, column = np.meshgrid(np.arange(len(level)), np.arange(columns), indexing="ij")
+    taken = _taken(tile, row, column)
+    return np.stack([azimuth[column[taken]], level[row[taken]]], axis=-1)
 
 
-def cap_grid(radius: float, spacing: float, sensor_radius: float, pattern: str = "square") -> np.ndarray:
-    """A square or hexagonal grid on a disc, one sensor at its centre: coordinates (x, y) / radius, `(sensors, 2)`.
+def cap_grid(
+    radius: float, spacing: float, sensor_radius: float, pattern: str = "square", tile: np.ndarray = FULL
+) -> np.ndarray:
+    """A square or hexagonal grid on a disc, the first place of the tile at its centre: coordinates (x, y) / radius,
+    `(sensors, 2)`.
 
     Every sensor's face stays on the disc.
     """
@@ -63,14 +74,15 @@ def cap_grid(radius: float, spacing: float, sensor_radius: float, pattern: str =
         remedy = f"choose one of: {', '.join(CAP_PATTERNS)}"
         raise InputError("unknown pattern of the caps", key="caps", value=pattern, remedy=remedy)
     inside = np.hypot(points[:, 0], points[:, 1]) + sensor_radius <= radius
-    return points[inside] / radius
+    return points[inside & _taken(tile, second, first)] / radius
 
 
-def face_grid(size: tuple[float, float], spacing: float, sensor_radius: float) -> np.ndarray:
+def face_grid(size: tuple[float, float], spacing: float, sensor_radius: float, tile: np.ndarray = FULL) -> np.ndarray:
     """A square grid on a rectangle of `size`, centred: coordinates in [-1, 1], `(sensors, 2)`."""
     first, second = (_centred(length / 2 - sensor_radius, spacing) / (length / 2) for length in size)
-    grid = np.meshgrid(first, second, indexing="ij")
-    return np.stack([grid[0].ravel(), grid[1].ravel()], axis=-1)
+    column, row = np.meshgrid(np.arange(len(first)), np.arange(len(second)), indexing="ij")
+    taken = _taken(tile, row, column)
+    return np.stack([first[column[taken]], second[row[taken]]], axis=-1)
 
 
 def fibonacci_sphere(count: int) -> np.ndarray:
@@ -85,6 +97,25 @@ def fibonacci_sphere(count: int) -> np.ndarray:
     return np.stack([rho * np.cos(azimuth), rho * np.sin(azimuth), z], axis=-1)
 
 
+def sphere_rings(radius: float, spacing: float) -> np.ndarray:
+    """Rings of constant latitude on a sphere: unit vectors `(sensors, 3)`.
+
+    Rings are πR / n apart along the wall, n the largest whole number that makes this at least `spacing`; on each stand as
+    many sensors as have straight distances of at least `spacing`, evenly spread. Nothing stands closer than the chord
+    of an arc of `spacing`.
+    """
+    rings = max(1, math.floor(math.pi * radius / spacing))
+    pieces = []
+    for ring in range(rings):
+        polar = math.pi * (ring + 0.5) / rings
+        reach = spacing / (2 * radius * math.sin(polar))
+        count = max(1, math.floor(math.pi / math.asin(reach) * (1 + 1e-12))) if reach <= 1 else 1
+        azimuth = 2 * math.pi * (np.arange(count) + 0.5) / count
+        rho, level = math.sin(polar), np.full(count, math.cos(polar))
+        pieces.append(np.stack([rho * np.cos(azimuth), rho * np.sin(azimuth), level], axis=-1))
+    return np.concatenate(pieces)
+
+
 def grid(
     volume: AbstractVolume,
     spacing: float,
@@ -92,13 +123,17 @@ def grid(
     *,
     caps: str = "square",
     patches: tuple[str, ...] | None = None,
+    tile: np.ndarray = FULL,
 ) -> Layout:
     """A grid of `spacing` over the named patches of a cylinder or a box (all of them by default).
+
+    `tile (rows, columns)`, booleans repeated over the places of the grid, says which of them are taken: several kinds of
+    sensors then share one grid.
 
     **Raises** `InputError` for a sphere, where no grid exists, and where not one sensor fits.
     """
     wanted = volume.patches if patches is None else patches
-    pieces = [_patch_grid(volume, name, spacing, sensor_radius, caps) for name in wanted]
+    pieces = [_patch_grid(volume, name, spacing, sensor_radius, caps, tile) for name in wanted]
     patch = np.concatenate(
         [np.full(len(uv), volume.patches.index(name)) for name, uv in zip(wanted, pieces, strict=True)]
     )
@@ -112,10 +147,23 @@ def grid(
 
 def fibonacci(volume: AbstractVolume, count: int) -> Layout:
     """`count` sensors spread evenly over a sphere. **Raises** `InputError` for another volume."""
+    _require_sphere(volume, "fibonacci")
+    return Layout(np.zeros(count, dtype=int), fibonacci_sphere(count))
+
+
+def rings(volume: AbstractVolume, spacing: float) -> Layout:
+    """Rings of constant latitude on a sphere, `spacing` in mm apart and along. **Raises** `InputError` for another volume."""
+    radius = _require_sphere(volume, "rings")
+    uv = sphere_rings(radius, spacing)
+    return Layout(np.zeros(len(uv), dtype=int), uv)
+
+
+def _require_sphere(volume: AbstractVolume, kind: str) -> float:
+    """The radius of a sphere in mm."""
     if not isinstance(volume, Sphere):
         remedy = "use 'kind: grid' for cylinders and boxes, or a volume of 'kind: sphere'"
-        raise InputError("a Fibonacci layout needs a sphere", key="kind", value="fibonacci", remedy=remedy)
-    return Layout(np.zeros(count, dtype=int), fibonacci_sphere(count))
+        raise InputError("this layout needs a sphere", key="kind", value=kind, remedy=remedy)
+    return float(volume.radius)
 
 
 def from_positions(
@@ -198,17 +246,24 @@ def overhang(volume: AbstractVolume, patch: np.ndarray, uv: np.ndarray, radius: 
     return np.asarray(radius) - np.asarray(volume.edge_clearance(jnp.asarray(patch), jnp.asarray(uv)))
 
 
-def _patch_grid(volume: AbstractVolume, name: str, spacing: float, sensor_radius: float, caps: str) -> np.ndarray:
+def _taken(tile: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Which places of a grid a tile takes, by their numbers; numbers below zero go on as they should."""
+    return tile[np.mod(row, tile.shape[0]), np.mod(column, tile.shape[1])]
+
+
+def _patch_grid(
+    volume: AbstractVolume, name: str, spacing: float, sensor_radius: float, caps: str, tile: np.ndarray
+) -> np.ndarray:
     if isinstance(volume, Cylinder):
         radius, height = float(volume.radius), float(volume.height)
         if name == "barrel":
-            return barrel_grid(radius, height, spacing, sensor_radius)
-        return cap_grid(radius, spacing, sensor_radius, caps)
+            return barrel_grid(radius, height, spacing, sensor_radius, tile)
+        return cap_grid(radius, spacing, sensor_radius, caps, tile)
     if isinstance(volume, Box):
         axis = "xyz".index(name[0])
         size = np.asarray(volume.size, dtype=float)
-        return face_grid((size[(axis + 1) % 3], size[(axis + 2) % 3]), spacing, sensor_radius)
-    remedy = "use 'kind: fibonacci' with a count"
+        return face_grid((size[(axis + 1) % 3], size[(axis + 2) % 3]), spacing, sensor_radius, tile)
+    remedy = "use 'kind: rings' with a spacing or 'kind: fibonacci' with a count"
     raise InputError("a sphere has no grid layout", key="kind", value="grid", remedy=remedy)
 
 
