@@ -54,14 +54,14 @@ class OpticalPhysics(AbstractPhysics):
         return self.simulator.sample(detector, event, key)
 
     def reconstruct(self, detector: Detector, particle: str, readouts: Readout) -> Estimates:
-        found = reconstruct(_fitting(self.simulator), detector, readouts, particle=particle, starts=2)
+        found = reconstruct(fitting(self.simulator), detector, readouts, particle=particle, starts=2)
         primary = found.primary
         vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
         failure = (Status(int(status)).name.lower() for status in np.asarray(found.status))
         return Estimates(vertex, direction, energy, tuple("" if name == "converged" else name for name in failure))
 
 
-def _fitting(simulator: OpticalSimulator) -> OpticalSimulator:
+def fitting(simulator: OpticalSimulator) -> OpticalSimulator:
     """The simulator as fits use it: half the segments and eight stretches of scattering move no estimate by a noticeable
     part of its error, in a third of the time."""
     return dataclasses.replace(simulator, segments=min(16, simulator.segments), kink_modes=min(8, simulator.kink_modes))
