@@ -34,29 +34,25 @@ class Projection(NamedTuple):
     off_wall: np.ndarray
 
 
-FULL = np.ones((1, 1), dtype=bool)
-"""The tile of a grid on which every place is taken."""
-
-
 def barrel_grid(
-    radius: float, height: float, spacing: float, sensor_radius: float, tile: np.ndarray = FULL
+    radius: float, height: float, spacing: float, sensor_radius: float, tile: np.ndarray | None = None
 ) -> np.ndarray:
     """A square grid on a cylinder's barrel: chart coordinates (azimuth, z / half height), `(sensors, 2)`.
 
-    Rows are exactly `spacing` apart, centred, as many as keep every sensor's face on the barrel, counted from the bottom;
-    columns are the multiple of the tile's width nearest to circumference / spacing. Empty when not one row fits.
+    Rows are exactly `spacing` apart, centred, as many as keep every sensor's face on the barrel; columns are the whole
+    number nearest to circumference / spacing, with a tile the nearest multiple of its width. Empty when not one row fits.
     """
-    width = tile.shape[1]
+    width = 1 if tile is None else tile.shape[1]
     columns = width * max(1, round(2 * math.pi * radius / spacing / width))
-    azimuth = 2 * math.pi / columns * (np.arange(columns) + 0.5) - math.pi
-    level = _centred(height / 2 - sensor_radius, spacing) / (height / 2)
-    row, column = np.meshgrid(np.arange(len(level)), np.arange(columns), indexing="ij")
-    taken = _taken(tile, row, column)
-    return np.stack([azimuth[column[taken]], level[row[taken]]], axis=-1)
+    rows, level = _places(height / 2 - sensor_radius, spacing, None if tile is None else tile.shape[0])
+    turn = 2 * math.pi / columns * (np.arange(columns) + 0.5) - math.pi
+    row, column = (axis.ravel() for axis in np.meshgrid(rows, np.arange(columns), indexing="ij"))
+    z, azimuth = (axis.ravel() for axis in np.meshgrid(level / (height / 2), turn, indexing="ij"))
+    return np.stack([azimuth, z], axis=-1)[_taken(tile, row, column)]
 
 
 def cap_grid(
-    radius: float, spacing: float, sensor_radius: float, pattern: str = "square", tile: np.ndarray = FULL
+    radius: float, spacing: float, sensor_radius: float, pattern: str = "square", tile: np.ndarray | None = None
 ) -> np.ndarray:
     """A square or hexagonal grid on a disc, the first place of the tile at its centre: coordinates (x, y) / radius,
     `(sensors, 2)`.
@@ -77,12 +73,15 @@ def cap_grid(
     return points[inside & _taken(tile, second, first)] / radius
 
 
-def face_grid(size: tuple[float, float], spacing: float, sensor_radius: float, tile: np.ndarray = FULL) -> np.ndarray:
+def face_grid(
+    size: tuple[float, float], spacing: float, sensor_radius: float, tile: np.ndarray | None = None
+) -> np.ndarray:
     """A square grid on a rectangle of `size`, centred: coordinates in [-1, 1], `(sensors, 2)`."""
-    first, second = (_centred(length / 2 - sensor_radius, spacing) / (length / 2) for length in size)
-    column, row = np.meshgrid(np.arange(len(first)), np.arange(len(second)), indexing="ij")
-    taken = _taken(tile, row, column)
-    return np.stack([first[column[taken]], second[row[taken]]], axis=-1)
+    periods = (None, None) if tile is None else tile.shape[::-1]
+    axes = [_places(length / 2 - sensor_radius, spacing, period) for length, period in zip(size, periods, strict=True)]
+    column, row = (axis.ravel() for axis in np.meshgrid(*(numbers for numbers, _ in axes), indexing="ij"))
+    points = np.meshgrid(*(at / (length / 2) for (_, at), length in zip(axes, size, strict=True)), indexing="ij")
+    return np.stack([axis.ravel() for axis in points], axis=-1)[_taken(tile, row, column)]
 
 
 def fibonacci_sphere(count: int) -> np.ndarray:
@@ -123,12 +122,13 @@ def grid(
     *,
     caps: str = "square",
     patches: tuple[str, ...] | None = None,
-    tile: np.ndarray = FULL,
+    tile: np.ndarray | None = None,
 ) -> Layout:
     """A grid of `spacing` over the named patches of a cylinder or a box (all of them by default).
 
-    `tile (rows, columns)`, booleans repeated over the places of the grid, says which of them are taken: several kinds of
-    sensors then share one grid.
+    `tile (rows, columns)`, booleans repeated over the places of the grid, says which of them are taken: sensors of several
+    kinds and sizes then share one grid. It begins with its first row at the middle of a barrel or of a box's face, and with
+    its first place at the middle of a cap; where it has an even number of rows, the middle is between two.
 
     **Raises** `InputError` for a sphere, where no grid exists, and where not one sensor fits.
     """
@@ -246,13 +246,15 @@ def overhang(volume: AbstractVolume, patch: np.ndarray, uv: np.ndarray, radius: 
     return np.asarray(radius) - np.asarray(volume.edge_clearance(jnp.asarray(patch), jnp.asarray(uv)))
 
 
-def _taken(tile: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Which places of a grid a tile takes, by their numbers; numbers below zero go on as they should."""
+def _taken(tile: np.ndarray | None, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Which places of a grid a tile takes, by their numbers, which may be negative: all of them without a tile."""
+    if tile is None:
+        return np.ones(row.shape, dtype=bool)
     return tile[np.mod(row, tile.shape[0]), np.mod(column, tile.shape[1])]
 
 
 def _patch_grid(
-    volume: AbstractVolume, name: str, spacing: float, sensor_radius: float, caps: str, tile: np.ndarray
+    volume: AbstractVolume, name: str, spacing: float, sensor_radius: float, caps: str, tile: np.ndarray | None
 ) -> np.ndarray:
     if isinstance(volume, Cylinder):
         radius, height = float(volume.radius), float(volume.height)
@@ -267,12 +269,21 @@ def _patch_grid(
     raise InputError("a sphere has no grid layout", key="kind", value="grid", remedy=remedy)
 
 
-def _centred(reach: float, spacing: float) -> np.ndarray:
-    """Points `spacing` apart, centred on 0, as many as fit into ±`reach`."""
+def _places(reach: float, spacing: float, period: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and positions of points `spacing` apart, centred on 0, as many as fit into ±`reach`.
+
+    With a `period`, that of a tile, they are where any `reach` would have them: number 0 on the middle where it is odd, half a
+    spacing above where it is even. Without, as many as possible.
+    """
     if reach < 0:
-        return np.zeros(0)
-    count = math.floor(2 * reach / spacing * (1 + 1e-12)) + 1
-    return (np.arange(count) - (count - 1) / 2) * spacing
+        return np.zeros(0, dtype=int), np.zeros(0)
+    within = reach / spacing * (1 + 1e-12)
+    if period is None:
+        count = math.floor(2 * within) + 1
+        return np.arange(count), (np.arange(count) - (count - 1) / 2) * spacing
+    half = 0.0 if period % 2 else 0.5
+    numbers = np.arange(math.ceil(-within - half), math.floor(within - half) + 1)
+    return numbers, (numbers + half) * spacing
 
 
 def _metres(point: np.ndarray) -> str:

@@ -192,7 +192,7 @@ def _layout(
     try:
         if isinstance(model, GridModel):
             patches = _grid_patches(document, volume, model, here)
-            tile = placing.FULL if model.tile is None else np.array([[c == "x" for c in row] for row in model.tile])
+            tile = None if model.tile is None else np.array([[place == "x" for place in row] for row in model.tile])
             layout = placing.grid(volume, model.spacing, face, caps=model.caps, patches=patches, tile=tile)
             return layout, None, Place((*here, "spacing"), document.line_of((*here, "spacing")))
         if isinstance(model, FibonacciModel):

@@ -77,18 +77,40 @@ def test_a_sphere_smaller_than_the_spacing_carries_one_sensor_a_ring():
     np.testing.assert_allclose(layouts.sphere_rings(1.0, 5.0), [[-1, 0, 0]], atol=1e-15)
 
 
+TILE = np.array([[True, False, False, False], [False, False, True, False], [True, True, True, False]])
+
+
 @pytest.mark.parametrize("volume", [TANK, Box(size=(3 * m, 4 * m, 5 * m))], ids=["cylinder", "box"])
-def test_tiles_that_complete_each_other_share_a_grid(volume):
+@pytest.mark.parametrize("tile", [TILE, TILE[:2], TILE[:, :3]], ids=["odd rows", "even rows", "odd columns"])
+def test_tiles_that_complete_each_other_share_a_grid(volume, tile):
     """Each place of the full grid belongs to exactly one of two complementary tiles."""
-    tile = np.array([[True, False, False, False], [False, False, True, False], [True, True, True, False]])
-    full = layouts.grid(volume, 0.706 * m, RADIUS, tile=np.ones((3, 4), dtype=bool))
+    full = layouts.grid(volume, 0.706 * m, RADIUS, tile=np.ones_like(tile))
     parts = [layouts.grid(volume, 0.706 * m, RADIUS, tile=one) for one in (tile, ~tile)]
     joined = np.concatenate([np.c_[part.patch, part.uv] for part in parts])
     whole = np.c_[full.patch, full.uv]
     assert len(joined) == len(whole)
-    order, other = np.lexsort(joined.T), np.lexsort(whole.T)
-    np.testing.assert_array_equal(joined[order], whole[other])
-    assert 0.4 < len(parts[0].patch) / len(whole) < 0.43  # five places in twelve, but for the edges
+    np.testing.assert_array_equal(joined[np.lexsort(joined.T)], whole[np.lexsort(whole.T)])
+    share = len(parts[0].patch) / len(whole)
+    assert share == pytest.approx(tile.mean(), abs=0.1)  # rims of faces with some 20 places
+
+
+@pytest.mark.parametrize("volume", [TANK, Box(size=(3 * m, 4 * m, 5 * m))], ids=["cylinder", "box"])
+@pytest.mark.parametrize("rows", [2, 3])
+def test_the_grid_of_a_tile_does_not_depend_on_the_size_of_sensors(volume, rows):
+    """The places of larger sensors are among those of smaller ones, of which more fit at the edges."""
+    tile = np.arange(rows)[:, None] != np.zeros((1, 2))
+    small, large = (layouts.grid(volume, 0.706 * m, radius, tile=tile) for radius in (40 * mm, 300 * mm))
+    places = [{tuple(np.round(row, 9)) for row in np.c_[one.patch, one.uv]} for one in (small, large)]
+    assert places[1] < places[0]
+
+
+def test_a_chessboard_on_the_barrel_and_the_cells_it_leaves_free():
+    """The middle is between two rows; (row, column) counts from there, and a tile of four rows twice that of two is the same."""
+    black = np.array([[False, True], [True, False]])
+    once, twice = (layouts.barrel_grid(5 * m, 9 * m, 0.7 * m, RADIUS, tile) for tile in (black, np.tile(black, (2, 1))))
+    np.testing.assert_array_equal(once, twice)
+    rows = np.unique(once[:, 1]) * 4.5 * m / (0.7 * m)
+    np.testing.assert_allclose(rows, np.arange(-5.5, 6))  # 5.5 × 0.7 m + 0.254 m fits into 4.5 m, 6.5 does not
 
 
 def test_a_tile_closes_around_the_barrel():
