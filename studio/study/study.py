@@ -31,7 +31,7 @@ from .objective_shards import ShardedObjective
 from .observer import AbstractObserver, Silent
 from .physics import AbstractPhysics, CustomResolutions
 from .report import plain, write_figures, write_history_table
-from .validation import Validation, ValidationShard, report, validation_key
+from .validation import Validation, ValidationShard, event_count, report, validation_key
 
 DESIGN, GRADIENT_CHECK = "design.yaml", "gradient_check.json"
 
@@ -259,14 +259,17 @@ class _Stages:
             self._step_done(state, self.optimisation.record(state))
         else:
             state = loaded
-        tracker.call("record", self.ledger.lines(HISTORY))
+        lines = self.ledger.lines(HISTORY)
+        tracker.call("record", lines)
+        evaluations = lines[-1]["evaluations"]
         self.observer.stage("optimise", optimiser.steps * optimiser.starts, int(state.step))
         while not self.optimisation.done(state):
             with self._timed("step", step=int(state.step) + 1):
                 state, record = self.optimisation.step(state)
                 line = self._step_done(state, record)
             tracker.call("record", [line])
-            self.observer.advance(line)
+            self.observer.advance(line | {"events": (line["evaluations"] - evaluations) * self.evaluate.batch})
+            evaluations = line["evaluations"]
         return self.optimisation.finish(state)
 
     def _step_done(self, state: Any, record: Any) -> dict[str, Any]:
@@ -294,7 +297,7 @@ class _Stages:
 
         def record(line: Mapping[str, Any]) -> None:
             self.ledger.append(VALIDATION, line)
-            self.observer.advance({})
+            self.observer.advance({"events": event_count(line)})
 
         with self._timed("validate"):
             lines = validation.run(designs, done=done, record=record)
