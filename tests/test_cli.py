@@ -116,7 +116,7 @@ def test_json_is_one_object_and_everything_else_goes_to_standard_error(folder, c
     """Each command that has --json, by file descriptor, so that what libraries print counts, too; progress and notes of the
     long ones are on standard error, and the object is the same where they are not wanted."""
     fine = Finding(name="tried", state="ok", detail="well")
-    for name in ("devices", "opengl"):
+    for name in ("devices", "opengl", "ray"):
         monkeypatch.setattr(programs, name, lambda timeout: fine)
     lines = [
         ("optimise study.yaml --out run --skip-gradient-check", "optimise: 3/3"),

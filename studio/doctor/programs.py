@@ -27,8 +27,12 @@ import json, jax
 print(json.dumps([{"platform": one.platform, "kind": one.device_kind} for one in jax.devices()]))
 """
 
-_CLUSTER = """
-import logging, ray
+_IMPORT = """
+import ray
+"""
+
+_START = """
+import logging
 ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 assert ray.get(ray.remote(lambda: 42).remote(), timeout=60) == 42
 ray.shutdown()
@@ -133,15 +137,23 @@ def opengl(timeout: float) -> Finding:
     )
 
 
+def ray(timeout: float) -> Finding:
+    """Whether Ray can be imported."""
+    return _ray(_IMPORT, timeout, "can be imported; 'studio doctor --full' starts a cluster")
+
+
 def cluster(timeout: float) -> Finding:
     """Whether Ray starts a cluster on this machine and works on something there."""
-    answer = ask(_CLUSTER, timeout)
+    return _ray(_IMPORT + _START, timeout, "a cluster on this machine starts and works")
+
+
+def _ray(code: str, timeout: float, success: str) -> Finding:
+    answer = ask(code, timeout)
     if not answer.problem:
-        return Finding(name="ray cluster", state="ok", detail="a cluster on this machine starts and works")
+        return Finding(name="ray cluster", state="ok", detail=success)
+    remedy = "see the newest files in /tmp/ray/session_latest/logs; most often memory or /dev/shm is too small"
+    if "No module named" in answer.problem:
+        remedy = "pip install 'ray[default]'"
     return Finding(
-        name="ray cluster",
-        state="missing",
-        detail=answer.problem,
-        consequence=_OPTIONAL["ray"],
-        remedy="see the newest files in /tmp/ray/session_latest/logs; most often memory or /dev/shm is too small",
+        name="ray cluster", state="missing", detail=answer.problem, consequence=_OPTIONAL["ray"], remedy=remedy
     )
