@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -64,6 +65,8 @@ def test_optimise_then_everything_that_follows(folder, capsys):
         assert word in shown.out, word
     for word in ("gradient check", "optimise: 3/3", "objective", "gradient", "violation", "validate: 4/4"):
         assert word in shown.err, word
+    for stage in ("optimise: 3/3 ", "validate: 4/4 "):
+        assert re.search(rf"^{stage}.* events/s$", shown.err, re.M), stage
     assert "\x1b" not in shown.err + shown.out  # piped output stays plain
     result = json.loads((folder / "run" / "result.json").read_text())
     assert result["seed"] == 3
