@@ -12,7 +12,8 @@ from .finding import Finding, State
 
 _GIB = 2**30
 
-# Peak memory of one process: 1.5 GiB for a study in IWCD, 5 GiB for reconstruction in Super-Kamiokande (docs/benchmarks.md).
+# Peak memory of one process: 1.5 to 2 GiB in small tanks, 2 to 2.6 GiB for reconstruction with 10,000 to 20,000 sensors
+# (docs/benchmarks.md); two processes of the latter, and something to spare.
 _SMALL, _LARGE = 2 * _GIB, 6 * _GIB
 _LITTLE_DISK, _NO_DISK = 2 * _GIB, _GIB // 10
 _SHARED = Path("/dev/shm")
