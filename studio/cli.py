@@ -440,6 +440,25 @@ def render(
             print(path)
 
 
+@commands.command()
+@click.option("--full", is_flag=True, help="Start a Ray cluster on this machine, too.")
+@_quiet
+@_json
+def doctor(full: bool, quiet: bool, as_json: bool) -> None:
+    """Say what this machine can do for the studio, what is missing, and how to get it."""
+    from .console import show_findings
+    from .doctor import examine
+
+    findings = examine(full, (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr)))
+    missing = [finding.name for finding in findings if finding.fatal]
+    if as_json:
+        _print_json({"ok": not missing, "full": full, "findings": [finding.as_dict() for finding in findings]})
+    else:
+        show_findings(findings)
+    if missing:
+        raise StudioError(f"studies cannot run here for want of: {', '.join(missing)}")
+
+
 def _fresh_directory(parent: Path, name: str) -> Path:
     """`parent/name`, or with the first number behind it that is not taken."""
     candidate, number = parent / name, 1

@@ -5,60 +5,91 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from .study.observer import AbstractObserver
 
-_PLAIN_INTERVAL = 2.0  # seconds between lines of piped progress
+if TYPE_CHECKING:
+    from .doctor import Finding
+
+# Piped progress: a line where a fiftieth of the stage has been done since the last one, though none within two seconds of it;
+# in any case one every ten minutes, and the first and the last. So a log of 2,000 steps has about 50 lines of them.
+_LINES, _SOONEST, _LATEST = 50, 2.0, 600.0
 
 
 class Progressing(AbstractObserver):
-    """Progress of a study on standard error: a bar on a terminal, plain lines otherwise, nothing where `quiet`."""
+    """Progress of a study on standard error: a bar on a terminal, plain lines otherwise, nothing where `quiet`.
 
-    def __init__(self, quiet: bool = False):
-        self.console = Console(stderr=True, highlight=False)
+    Speed and time left are measured from the end of the first piece of a stage on, which is the one that is compiled.
+    `console` and `clock` (seconds) are for tests.
+    """
+
+    def __init__(
+        self, quiet: bool = False, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ):
+        self.console = Console(stderr=True, highlight=False) if console is None else console
         self.quiet = quiet
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-        self._name, self._total, self._done, self._before = "", 0, 0, 0
-        self._start = self._last = time.monotonic()
+        self._clock = clock
+        self._live: Live | None = None
+        self._bar, self._task, self._numbers = Progress(), TaskID(0), Text()
+        self._begin("", 0, 0)
+
+    def _begin(self, name: str, total: int, done: int) -> None:
+        self._name, self._total, self._done = name, total, done
+        self._since: float | None = None  # when the first piece was done
+        self._pieces, self._events = 0, 0  # done since then
+        self._said_at, self._said = -math.inf, done
 
     def stage(self, name: str, total: int, done: int) -> None:
         self.close()
-        self._name, self._total, self._done, self._before = name, total, done, done
-        self._start, self._last = time.monotonic(), -math.inf
+        self._begin(name, total, done)
         if self.quiet:
             return
         if self.console.is_terminal:
-            columns = (
+            self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[text]}"),
+                TextColumn("{task.fields[speed]}"),
+                console=self.console,
             )
-            self._bar = Progress(*columns, console=self.console)
-            self._bar.start()
-            self._task = self._bar.add_task(name, total=total, completed=done, text="compiling" if total > 1 else "")
+            self._task = self._bar.add_task(name, total=total, completed=done, speed="")
+            self._numbers = Text("compiling" if total > 1 else "")
+            self._live = Live(Group(self._bar, self._numbers), console=self.console)
+            self._live.start()
         else:
             again = f", {done} done before" if done else ""
             self._say(f"{name}: {total} to do{again}")
 
     def advance(self, details: Mapping[str, Any]) -> None:
+        now = self._clock()
         self._done += 1
+        if self._since is None:
+            self._since = now
+        else:
+            self._pieces += 1
+            self._events += details.get("events", 0)
         if self.quiet:
             return
-        text = f"{progress_text(details)} {self._left()}".strip()
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(self._task, completed=self._done, text=text)
-        elif now - self._last >= _PLAIN_INTERVAL or self._done == self._total:
-            self._last = now
-            self._say(f"{self._name}: {self._done}/{self._total} {text}")
+        numbers, speed = progress_text(details), self._speed(now)
+        if self._live is not None:
+            self._bar.update(self._task, completed=self._done, speed=speed)
+            self._numbers.plain = numbers
+        elif self._due(now):
+            self._said_at, self._said = now, self._done
+            self._say("  ".join(word for word in (f"{self._name}: {self._done}/{self._total}", numbers, speed) if word))
+
+    def _due(self, now: float) -> bool:
+        waited, made = now - self._said_at, self._done - self._said
+        enough = waited >= _SOONEST and made >= self._total / _LINES
+        return enough or waited >= _LATEST or self._done == self._total
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -66,20 +97,23 @@ class Progressing(AbstractObserver):
 
     def close(self) -> None:
         """Leaves the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def _say(self, text: str) -> None:
         # Without markup and wrapping: a line of piped output is a line.
-        print(text, file=sys.stderr, flush=True) if self._bar is None else self._bar.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
-    def _left(self) -> str:
-        made = self._done - self._before
-        if not made or self._done >= self._total:
+    def _speed(self, now: float) -> str:
+        """Events per second and the time left, as far as they are known."""
+        seconds = now - (now if self._since is None else self._since)
+        if not self._pieces or seconds <= 0:
             return ""
-        seconds = (time.monotonic() - self._start) / made * (self._total - self._done)
-        return f"{duration(seconds)} left"
+        words = [f"{number(self._events / seconds)} events/s"] if self._events else []
+        if self._done < self._total:
+            words.append(f"{duration(seconds / self._pieces * (self._total - self._done))} left")
+        return "  ".join(words)
 
 
 def progress_text(details: Mapping[str, Any]) -> str:
@@ -194,6 +228,16 @@ def show_resolutions(measured: Mapping[str, Mapping[str, Any]], gain: Mapping[st
 def _with_interval(measured: Mapping[str, float], factor: float) -> str:
     value, low, high = (measured[name] * factor for name in ("value", "low", "high"))
     return f"{value:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """What `studio doctor` found, a line each; below it, where something is amiss, what follows and what helps."""
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        print(f"{finding.state:<8} {finding.name:<{width}}  {finding.detail}")
+        for word in (finding.consequence, finding.remedy and f"to do: {finding.remedy}"):
+            if word:
+                print(f"{'':<8} {'':<{width}}  - {word}")
 
 
 def show_mapping(content: Mapping[str, Any], indent: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.cli import run
+from studio.cli import commands, run
+from studio.doctor import Finding, programs
 from studio.study import assembly
 from tests.stand_in import StandIn
 
@@ -63,6 +65,8 @@ def test_optimise_then_everything_that_follows(folder, capsys):
         assert word in shown.out, word
     for word in ("gradient check", "optimise: 3/3", "objective", "gradient", "violation", "validate: 4/4"):
         assert word in shown.err, word
+    for stage in ("optimise: 3/3 ", "validate: 4/4 "):
+        assert re.search(rf"^{stage}.* events/s$", shown.err, re.M), stage
     assert "\x1b" not in shown.err + shown.out  # piped output stays plain
     result = json.loads((folder / "run" / "result.json").read_text())
     assert result["seed"] == 3
@@ -109,6 +113,37 @@ def test_simulate_then_reconstruct(folder, capsys):
     (folder / "other.yaml").write_text(TANK.replace("1.8 m", "1.5 m"))
     assert run(["reconstruct", "study.yaml", "--input", "events.h5", "--design", "other.yaml"]) == 2
     assert "holds" in capsys.readouterr().err
+
+
+def test_json_is_one_object_and_everything_else_goes_to_standard_error(folder, capfd, monkeypatch):
+    """Each command that has --json, by file descriptor, so that what libraries print counts, too; progress and notes of the
+    long ones are on standard error, and the object is the same where they are not wanted."""
+    fine = Finding(name="tried", state="ok", detail="well")
+    for name in ("devices", "opengl", "ray"):
+        monkeypatch.setattr(programs, name, lambda timeout: fine)
+    lines = [
+        ("optimise study.yaml --out run --skip-gradient-check", "optimise: 3/3"),
+        ("optimise study.yaml --out quiet --skip-gradient-check --quiet", ""),
+        ("resume run", ""),
+        ("validate run --events 20", "measure: 4/4"),
+        ("validate study.yaml --events 20", "measure: 2/2"),
+        ("compare tank.yaml run --events 20", "measure: 4/4"),
+        ("check tank.yaml study.yaml run/design.yaml", ""),
+        ("simulate study.yaml --out events.h5 --events 20", ""),
+        ("reconstruct study.yaml --input events.h5", ""),
+        ("doctor", "looking at"),
+    ]
+    offered = {name for name, command in commands.commands.items() if any(p.name == "as_json" for p in command.params)}
+    assert offered == {line.split()[0] for line, _ in lines}
+    objects = {}
+    for line, progress in lines:
+        assert run([*line.split(), "--json"]) == 0, line
+        shown = capfd.readouterr()
+        objects[line] = json.loads(shown.out)
+        assert isinstance(objects[line], dict), line
+        assert (progress in shown.err) if progress else shown.err == "", line
+    first, second, *_ = objects.values()
+    assert first["objective"] == second["objective"]
 
 
 def test_default_directories_do_not_collide(folder):
@@ -266,5 +301,5 @@ def test_the_real_command_in_a_pipe(tmp_path):
 def test_version_and_help():
     done = process("--help", cwd=ROOT)
     assert done.returncode == 0
-    for command in ("new", "check", "simulate", "reconstruct", "optimise", "validate", "resume", "compare"):
+    for command in ("new", "check", "simulate", "reconstruct", "optimise", "validate", "resume", "compare", "doctor"):
         assert f"  {command} " in done.stdout

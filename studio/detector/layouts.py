@@ -34,21 +34,28 @@ class Projection(NamedTuple):
     off_wall: np.ndarray
 
 
-def barrel_grid(radius: float, height: float, spacing: float, sensor_radius: float) -> np.ndarray:
+def barrel_grid(
+    radius: float, height: float, spacing: float, sensor_radius: float, tile: np.ndarray | None = None
+) -> np.ndarray:
     """A square grid on a cylinder's barrel: chart coordinates (azimuth, z / half height), `(sensors, 2)`.
 
     Rows are exactly `spacing` apart, centred, as many as keep every sensor's face on the barrel; columns are the whole
-    number nearest to circumference / spacing. Empty when not one row fits.
+    number nearest to circumference / spacing, with a tile the nearest multiple of its width. Empty when not one row fits.
     """
-    columns = max(1, round(2 * math.pi * radius / spacing))
-    azimuth = 2 * math.pi / columns * (np.arange(columns) + 0.5) - math.pi
-    level = _centred(height / 2 - sensor_radius, spacing) / (height / 2)
-    grid = np.meshgrid(level, azimuth, indexing="ij")
-    return np.stack([grid[1].ravel(), grid[0].ravel()], axis=-1)
+    width = 1 if tile is None else tile.shape[1]
+    columns = width * max(1, round(2 * math.pi * radius / spacing / width))
+    rows, level = _places(height / 2 - sensor_radius, spacing, None if tile is None else tile.shape[0])
+    turn = 2 * math.pi / columns * (np.arange(columns) + 0.5) - math.pi
+    row, column = (axis.ravel() for axis in np.meshgrid(rows, np.arange(columns), indexing="ij"))
+    z, azimuth = (axis.ravel() for axis in np.meshgrid(level / (height / 2), turn, indexing="ij"))
+    return np.stack([azimuth, z], axis=-1)[_taken(tile, row, column)]
 
 
-def cap_grid(radius: float, spacing: float, sensor_radius: float, pattern: str = "square") -> np.ndarray:
-    """A square or hexagonal grid on a disc, one sensor at its centre: coordinates (x, y) / radius, `(sensors, 2)`.
+def cap_grid(
+    radius: float, spacing: float, sensor_radius: float, pattern: str = "square", tile: np.ndarray | None = None
+) -> np.ndarray:
+    """A square or hexagonal grid on a disc, the first place of the tile at its centre: coordinates (x, y) / radius,
+    `(sensors, 2)`.
 
     Every sensor's face stays on the disc.
     """
@@ -63,14 +70,18 @@ def cap_grid(radius: float, spacing: float, sensor_radius: float, pattern: str =
         remedy = f"choose one of: {', '.join(CAP_PATTERNS)}"
         raise InputError("unknown pattern of the caps", key="caps", value=pattern, remedy=remedy)
     inside = np.hypot(points[:, 0], points[:, 1]) + sensor_radius <= radius
-    return points[inside] / radius
+    return points[inside & _taken(tile, second, first)] / radius
 
 
-def face_grid(size: tuple[float, float], spacing: float, sensor_radius: float) -> np.ndarray:
+def face_grid(
+    size: tuple[float, float], spacing: float, sensor_radius: float, tile: np.ndarray | None = None
+) -> np.ndarray:
     """A square grid on a rectangle of `size`, centred: coordinates in [-1, 1], `(sensors, 2)`."""
-    first, second = (_centred(length / 2 - sensor_radius, spacing) / (length / 2) for length in size)
-    grid = np.meshgrid(first, second, indexing="ij")
-    return np.stack([grid[0].ravel(), grid[1].ravel()], axis=-1)
+    periods = (None, None) if tile is None else tile.shape[::-1]
+    axes = [_places(length / 2 - sensor_radius, spacing, period) for length, period in zip(size, periods, strict=True)]
+    column, row = (axis.ravel() for axis in np.meshgrid(*(numbers for numbers, _ in axes), indexing="ij"))
+    points = np.meshgrid(*(at / (length / 2) for (_, at), length in zip(axes, size, strict=True)), indexing="ij")
+    return np.stack([axis.ravel() for axis in points], axis=-1)[_taken(tile, row, column)]
 
 
 def fibonacci_sphere(count: int) -> np.ndarray:
@@ -85,6 +96,25 @@ def fibonacci_sphere(count: int) -> np.ndarray:
     return np.stack([rho * np.cos(azimuth), rho * np.sin(azimuth), z], axis=-1)
 
 
+def sphere_rings(radius: float, spacing: float) -> np.ndarray:
+    """Rings of constant latitude on a sphere: unit vectors `(sensors, 3)`.
+
+    Rings are πR / n apart along the wall, n the largest whole number that makes this at least `spacing`; on each stand as
+    many sensors as have straight distances of at least `spacing`, evenly spread. Nothing stands closer than the chord
+    of an arc of `spacing`.
+    """
+    rings = max(1, math.floor(math.pi * radius / spacing))
+    pieces = []
+    for ring in range(rings):
+        polar = math.pi * (ring + 0.5) / rings
+        reach = spacing / (2 * radius * math.sin(polar))
+        count = max(1, math.floor(math.pi / math.asin(reach) * (1 + 1e-12))) if reach <= 1 else 1
+        azimuth = 2 * math.pi * (np.arange(count) + 0.5) / count
+        rho, level = math.sin(polar), np.full(count, math.cos(polar))
+        pieces.append(np.stack([rho * np.cos(azimuth), rho * np.sin(azimuth), level], axis=-1))
+    return np.concatenate(pieces)
+
+
 def grid(
     volume: AbstractVolume,
     spacing: float,
@@ -92,13 +122,18 @@ def grid(
     *,
     caps: str = "square",
     patches: tuple[str, ...] | None = None,
+    tile: np.ndarray | None = None,
 ) -> Layout:
     """A grid of `spacing` over the named patches of a cylinder or a box (all of them by default).
+
+    `tile (rows, columns)`, booleans repeated over the places of the grid, says which of them are taken: sensors of several
+    kinds and sizes then share one grid. It begins with its first row at the middle of a barrel or of a box's face, and with
+    its first place at the middle of a cap; where it has an even number of rows, the middle is between two.
 
     **Raises** `InputError` for a sphere, where no grid exists, and where not one sensor fits.
     """
     wanted = volume.patches if patches is None else patches
-    pieces = [_patch_grid(volume, name, spacing, sensor_radius, caps) for name in wanted]
+    pieces = [_patch_grid(volume, name, spacing, sensor_radius, caps, tile) for name in wanted]
     patch = np.concatenate(
         [np.full(len(uv), volume.patches.index(name)) for name, uv in zip(wanted, pieces, strict=True)]
     )
@@ -112,10 +147,23 @@ def grid(
 
 def fibonacci(volume: AbstractVolume, count: int) -> Layout:
     """`count` sensors spread evenly over a sphere. **Raises** `InputError` for another volume."""
+    _require_sphere(volume, "fibonacci")
+    return Layout(np.zeros(count, dtype=int), fibonacci_sphere(count))
+
+
+def rings(volume: AbstractVolume, spacing: float) -> Layout:
+    """Rings of constant latitude on a sphere, `spacing` in mm apart and along. **Raises** `InputError` for another volume."""
+    radius = _require_sphere(volume, "rings")
+    uv = sphere_rings(radius, spacing)
+    return Layout(np.zeros(len(uv), dtype=int), uv)
+
+
+def _require_sphere(volume: AbstractVolume, kind: str) -> float:
+    """The radius of a sphere in mm."""
     if not isinstance(volume, Sphere):
         remedy = "use 'kind: grid' for cylinders and boxes, or a volume of 'kind: sphere'"
-        raise InputError("a Fibonacci layout needs a sphere", key="kind", value="fibonacci", remedy=remedy)
-    return Layout(np.zeros(count, dtype=int), fibonacci_sphere(count))
+        raise InputError("this layout needs a sphere", key="kind", value=kind, remedy=remedy)
+    return float(volume.radius)
 
 
 def from_positions(
@@ -198,26 +246,44 @@ def overhang(volume: AbstractVolume, patch: np.ndarray, uv: np.ndarray, radius: 
     return np.asarray(radius) - np.asarray(volume.edge_clearance(jnp.asarray(patch), jnp.asarray(uv)))
 
 
-def _patch_grid(volume: AbstractVolume, name: str, spacing: float, sensor_radius: float, caps: str) -> np.ndarray:
+def _taken(tile: np.ndarray | None, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Which places of a grid a tile takes, by their numbers, which may be negative: all of them without a tile."""
+    if tile is None:
+        return np.ones(row.shape, dtype=bool)
+    return tile[np.mod(row, tile.shape[0]), np.mod(column, tile.shape[1])]
+
+
+def _patch_grid(
+    volume: AbstractVolume, name: str, spacing: float, sensor_radius: float, caps: str, tile: np.ndarray | None
+) -> np.ndarray:
     if isinstance(volume, Cylinder):
         radius, height = float(volume.radius), float(volume.height)
         if name == "barrel":
-            return barrel_grid(radius, height, spacing, sensor_radius)
-        return cap_grid(radius, spacing, sensor_radius, caps)
+            return barrel_grid(radius, height, spacing, sensor_radius, tile)
+        return cap_grid(radius, spacing, sensor_radius, caps, tile)
     if isinstance(volume, Box):
         axis = "xyz".index(name[0])
         size = np.asarray(volume.size, dtype=float)
-        return face_grid((size[(axis + 1) % 3], size[(axis + 2) % 3]), spacing, sensor_radius)
-    remedy = "use 'kind: fibonacci' with a count"
+        return face_grid((size[(axis + 1) % 3], size[(axis + 2) % 3]), spacing, sensor_radius, tile)
+    remedy = "use 'kind: rings' with a spacing or 'kind: fibonacci' with a count"
     raise InputError("a sphere has no grid layout", key="kind", value="grid", remedy=remedy)
 
 
-def _centred(reach: float, spacing: float) -> np.ndarray:
-    """Points `spacing` apart, centred on 0, as many as fit into ±`reach`."""
+def _places(reach: float, spacing: float, period: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and positions of points `spacing` apart, centred on 0, as many as fit into ±`reach`.
+
+    With a `period`, that of a tile, they are where any `reach` would have them: number 0 on the middle where it is odd, half a
+    spacing above where it is even. Without, as many as possible.
+    """
     if reach < 0:
-        return np.zeros(0)
-    count = math.floor(2 * reach / spacing * (1 + 1e-12)) + 1
-    return (np.arange(count) - (count - 1) / 2) * spacing
+        return np.zeros(0, dtype=int), np.zeros(0)
+    within = reach / spacing * (1 + 1e-12)
+    if period is None:
+        count = math.floor(2 * within) + 1
+        return np.arange(count), (np.arange(count) - (count - 1) / 2) * spacing
+    half = 0.0 if period % 2 else 0.5
+    numbers = np.arange(math.ceil(-within - half), math.floor(within - half) + 1)
+    return numbers, (numbers + half) * spacing
 
 
 def _metres(point: np.ndarray) -> str:

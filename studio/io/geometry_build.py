@@ -34,6 +34,7 @@ from .geometry_models import (
     GridModel,
     LayoutModel,
     PositionsModel,
+    RingsModel,
     SensorGroupModel,
     SensorTypeModel,
     SphereModel,
@@ -191,11 +192,15 @@ def _layout(
     try:
         if isinstance(model, GridModel):
             patches = _grid_patches(document, volume, model, here)
-            layout = placing.grid(volume, model.spacing, face, caps=model.caps, patches=patches)
+            tile = None if model.tile is None else np.array([[place == "x" for place in row] for row in model.tile])
+            layout = placing.grid(volume, model.spacing, face, caps=model.caps, patches=patches, tile=tile)
             return layout, None, Place((*here, "spacing"), document.line_of((*here, "spacing")))
         if isinstance(model, FibonacciModel):
             layout = placing.fibonacci(volume, model.count)
             return layout, None, Place((*here, "count"), document.line_of((*here, "count")))
+        if isinstance(model, RingsModel):
+            layout = placing.rings(volume, model.spacing)
+            return layout, None, Place((*here, "spacing"), document.line_of((*here, "spacing")))
     except placing.PlacementError:
         raise
     except InputError as error:

@@ -103,6 +103,19 @@ class GridModel(StrictModel):
     patches: list[str] | None = Field(
         default=None, min_length=1, description="Only these patches, for example [barrel]."
     )
+    tile: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Which places are taken, a pattern that repeats: rows of 'x' (a sensor) and '.' (none). "
+        "Several groups share one grid so.",
+    )
+
+    @model_validator(mode="after")
+    def _tile_is_a_rectangle(self) -> GridModel:
+        rows = self.tile
+        if rows is not None and (len({len(row) for row in rows}) != 1 or set("".join(rows)) not in ({"x"}, {"x", "."})):
+            raise _invalid("not a tile", "write rows of one length with 'x' and '.', for example [x., .x]")
+        return self
 
 
 class FibonacciModel(StrictModel):
@@ -110,6 +123,13 @@ class FibonacciModel(StrictModel):
 
     kind: Literal["fibonacci"]
     count: PositiveInt
+
+
+class RingsModel(StrictModel):
+    """Rings of constant latitude on a sphere, as close as `spacing`; the count follows from it."""
+
+    kind: Literal["rings"]
+    spacing: PositiveLength
 
 
 class PositionsModel(StrictModel):
@@ -155,7 +175,7 @@ class FileModel(StrictModel):
 
 
 LayoutModel = Annotated[
-    GridModel | FibonacciModel | PositionsModel | TableModel | FileModel, Field(discriminator="kind")
+    GridModel | FibonacciModel | RingsModel | PositionsModel | TableModel | FileModel, Field(discriminator="kind")
 ]
 
 

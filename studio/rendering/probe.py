@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
-REMEDY = (
+from .._isolated import ask
+
+_REMEDY = (
     "install an OpenGL library, with 'apt-get install libegl1 libgl1' on Debian and Ubuntu, or libosmesa6 where there is "
     "no EGL"
 )
 _SECONDS = 60.0  # a first import of VTK from a cold network disk takes long
 
-# One pixel, drawn and read back: what fails later fails here.
+# One pixel, drawn and read back: what fails later fails here. Taking VTK down may hang where drawing worked.
 _ATTEMPT = """
+import os
 import vtkmodules.vtkRenderingOpenGL2, vtkmodules.vtkInteractionStyle
 from vtkmodules.vtkRenderingCore import vtkRenderer, vtkRenderWindow
 from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
@@ -31,36 +30,30 @@ pixel = vtkUnsignedCharArray()
 window.GetPixelData(4, 4, 4, 4, 1, pixel, 0)
 assert pixel.GetValue(0) == 255, "the window stays dark"
 print(window.GetClassName(), flush=True)
+os._exit(0)
 """
 
 
 class OpenGL(NamedTuple):
-    """Whether three-dimensional pictures can be made here, and in words by what, or why not and what to install."""
+    """Whether three-dimensional pictures can be made here; by what, or why not; and what to do about it."""
 
     works: bool
-    reason: str
+    detail: str
+    remedy: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The detail with its remedy."""
+        return f"{self.detail}: {self.remedy}" if self.remedy else self.detail
 
 
 @functools.cache
 def opengl() -> OpenGL:
-    """Draws a pixel with VTK in another process; tried once, then remembered. Imports neither VTK nor jax here."""
-    command = [sys.executable, "-c", _ATTEMPT]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_SECONDS, check=False, env=_environment()
-        )
-    except subprocess.TimeoutExpired:
-        return OpenGL(False, f"VTK drew nothing within {_SECONDS:.0f} s: {REMEDY}")
-    except OSError as error:
-        return OpenGL(False, f"VTK could not be tried: {error.strerror}")
-    if done.returncode == 0:
-        return OpenGL(True, done.stdout.strip())
-    if "ModuleNotFoundError" in done.stderr:
-        return OpenGL(False, "VTK is not installed: pip install pyvista")
-    return OpenGL(False, f"VTK finds no OpenGL: {REMEDY}")
-
-
-def _environment() -> dict[str, str]:
-    """The same search path as here, so that the same VTK is tried."""
-    paths = [path for path in sys.path if path and Path(path).exists()]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    """Draws a pixel with VTK in another process; tried once, then remembered. Never raises, and imports neither VTK nor jax
+    here."""
+    answer = ask(_ATTEMPT, _SECONDS)
+    if not answer.problem:
+        return OpenGL(True, answer.text.strip())
+    if "No module named" in answer.problem:
+        return OpenGL(False, "VTK is not installed", "pip install pyvista")
+    return OpenGL(False, f"VTK finds no OpenGL ({answer.problem})", _REMEDY)

@@ -74,11 +74,11 @@ def draw_target(
         draw_event(load_detector(str(target.geometry)), target.path, event, artist, colour)
     else:
         draw_geometry(load_detector(target.path), target.path.stem, artist)
-    works, reason = opengl() if {"png", "gif"} & set(wanted) else (None, "not needed")
+    found = opengl() if {"png", "gif"} & set(wanted) else None
     return {
         "target": str(target.path),
         "kind": target.kind,
-        "opengl": {"works": works, "reason": reason},
+        "opengl": {"works": found and found.works, "reason": found.reason if found else "not needed"},
         "files": [str(path) for path in artist.paths],
     }
 

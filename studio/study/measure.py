@@ -24,7 +24,7 @@ from .objective_shards import split_events
 from .observer import AbstractObserver
 from .physics import AbstractPhysics
 from .report import plain
-from .validation import Validation, ValidationShard, event_errors, report, validation_key
+from .validation import Validation, ValidationShard, event_count, event_errors, report, validation_key
 
 _ANOTHER = 1  # added to the study's seed, so that a second measurement sees other events than the first
 
@@ -58,7 +58,7 @@ def measure(
     family = physics or physics_of(file, first)
     validation = Validation(ValidationShard(family, chosen, True), runner, kept, shard)
     observer.stage("measure", validation.count(len(detectors)), 0)
-    lines = validation.run(detectors, record=lambda line: observer.advance({}))
+    lines = validation.run(detectors, record=lambda line: observer.advance({"events": event_count(line)}))
     return {
         "seed": chosen,
         "designs": {k: str(v) for k, v in designs.items()},

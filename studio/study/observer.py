@@ -16,7 +16,7 @@ class AbstractObserver(abc.ABC):
 
     @abc.abstractmethod
     def advance(self, details: Mapping[str, Any]) -> None:
-        """One more piece of the stage is done; `details` are numbers to show."""
+        """One more piece of the stage is done; `details` are numbers to show, `events` among them: how many it worked on."""
 
     @abc.abstractmethod
     def note(self, text: str) -> None:

@@ -57,7 +57,7 @@ class OpticalPhysics(AbstractPhysics):
         return self.simulator.sample(detector, event, key)
 
     def reconstruct(self, detector: Detector, particle: str, readouts: Readout) -> Estimates:
-        found = reconstruct(_fitting(self.simulator), detector, readouts, particle=particle, starts=2)
+        found = reconstruct(fitting(self.simulator), detector, readouts, particle=particle, starts=2)
         primary = found.primary
         vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
         failure = (Status(int(status)).name.lower() for status in np.asarray(found.status))
@@ -68,7 +68,7 @@ def _wanted(event: Primary) -> tuple[str, ...]:
     return ("vertex", "direction", "kinetic_energy") if event.particle != "point" else ("vertex", "kinetic_energy")
 
 
-def _fitting(simulator: OpticalSimulator) -> OpticalSimulator:
+def fitting(simulator: OpticalSimulator) -> OpticalSimulator:
     """The simulator as fits use it: half the segments and eight stretches of scattering move no estimate by a noticeable
     part of its error, in a third of the time."""
     return dataclasses.replace(simulator, segments=min(16, simulator.segments), kink_modes=min(8, simulator.kink_modes))

@@ -77,10 +77,10 @@ class Artist:
     @functools.cached_property
     def can_draw(self) -> bool:
         """Whether there is OpenGL; the first who asks has it noted where there is none."""
-        works, reason = opengl()
-        if not works:
-            self.note(f"no three-dimensional pictures: {reason}")
-        return works
+        found = opengl()
+        if not found.works:
+            self.note(f"no three-dimensional pictures: {found.reason}")
+        return found.works
 
     def _write(self, name: str, draw: Callable[[Path], Any]) -> None:
         try:

@@ -34,7 +34,7 @@ from .report import plain, write_history_table, write_last_design, write_validat
 from .sensor_information import sensor_shares
 from .tracked import Tracked
 from .trajectory import trajectory_line
-from .validation import Validation, ValidationShard, report, validation_key
+from .validation import Validation, ValidationShard, event_count, report, validation_key
 
 DESIGN, GRADIENT_CHECK = "design.yaml", "gradient_check.json"
 
@@ -270,13 +270,15 @@ class _Stages:
         else:
             state = loaded
         tracker.history()
+        evaluations = self.ledger.lines(HISTORY)[-1]["evaluations"]
         self.observer.stage("optimise", optimiser.steps * optimiser.starts, int(state.step))
         while not self.optimisation.done(state):
             with self._timed("step", step=int(state.step) + 1) as timed:
                 state, record = self.optimisation.step(state)
                 line = self._step_done(state, record)
             tracker.step(line, timed.at)
-            self.observer.advance(line)
+            self.observer.advance(line | {"events": (line["evaluations"] - evaluations) * self.evaluate.batch})
+            evaluations = line["evaluations"]
         return self.optimisation.finish(state)
 
     def _step_done(self, state: Any, record: Any) -> dict[str, Any]:
@@ -305,7 +307,7 @@ class _Stages:
 
         def record(line: Mapping[str, Any]) -> None:
             self.ledger.append(VALIDATION, line)
-            self.observer.advance({})
+            self.observer.advance({"events": event_count(line)})
 
         with self._timed("validate"):
             lines = validation.run(designs, done=done, record=record)

@@ -153,6 +153,11 @@ def _pieces(designs: Mapping[str, Any], groups: Sequence[Primary], shard: int) -
             first += group.count
 
 
+def event_count(line: Line) -> int:
+    """Number of events in a line of the ledger."""
+    return len(line["crlb"])
+
+
 def errors_of(lines: Sequence[Line], design: str, kept: Any = slice(None)) -> Errors:
     """The errors of the `kept` events of one design from the lines of the ledger."""
     columns = {

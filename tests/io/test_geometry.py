@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 import studio.paths as paths
 from studio._checks import InputError
@@ -69,6 +70,58 @@ def test_wcte_has_the_106_modules_of_the_table():
     assert report["sensors"]["by_patch"] == {"barrel": 64, "top": 21, "bottom": 21}
     assert report["placement"]["largest_shift_mm"] == pytest.approx(1530.2375 - 2714 / 2)
     assert any("Approximation" in warning for warning in report["warnings"])
+
+
+def test_hyper_kamiokande_has_published_size_number_and_coverage():
+    """64.8 m x 65.751 m, 20 % of 20-inch tubes; WCSim places about 19,750: within 0.1 % of it, and of the area
+    19,750 π (254 mm)² / 2πR (R + H) = 20.03 %."""
+    report = check_geometry(GEOMETRIES / "hyper_kamiokande.yaml")
+    assert (report["volume"]["radius_m"], report["volume"]["height_m"]) == (pytest.approx(32.4), pytest.approx(65.751))
+    assert report["sensors"]["count"] == pytest.approx(19_750, rel=0.001)
+    assert report["sensors"]["by_patch"]["barrel"] == 288 * 92 // 2
+    assert report["coverage"] == pytest.approx(0.2003, abs=0.0003)
+    assert report["warnings"] == []
+
+
+def test_the_multi_pmt_modules_of_hyper_kamiokande_stand_between_its_tubes():
+    """816 modules of WCSim's hybrid design, within 1 %; the tubes are those of the other file, to the last one."""
+    mixed = load_detector(GEOMETRIES / "hyper_kamiokande_multi_pmt.yaml")
+    kinds = [one.name for one in mixed.sensors.types]
+    modules = np.asarray(mixed.sensors.kind) == kinds.index("multi_pmt_19")
+    assert modules.sum() == pytest.approx(816, rel=0.01)
+    alone = load_detector(GEOMETRIES / "hyper_kamiokande.yaml")
+    tubes, placed = np.asarray(mixed.placed.positions)[~modules], np.asarray(alone.placed.positions)
+    np.testing.assert_array_equal(tubes, placed)
+    # In the middle of four tubes that are a cell away; on the barrel a chord of it.
+    distance = KDTree(tubes).query(np.asarray(mixed.placed.positions)[modules])[0] / m
+    np.testing.assert_allclose(distance, 0.70684, rtol=1e-4)
+
+
+def test_juno_has_published_size_number_and_coverage():
+    """17,612 tubes that cover 75.2 % of the sphere through their faces: whole rings come within 0.5 % of both."""
+    report = check_geometry(GEOMETRIES / "juno.yaml")
+    assert report["sensors"]["count"] == pytest.approx(17_612, rel=0.005)
+    assert report["coverage"] == pytest.approx(0.752, rel=0.005)
+    assert report["spacing"]["smallest_gap_m"] > 0
+    assert report["warnings"] == []
+
+
+def test_juno_stands_where_the_published_positions_do():
+    """The mean distance of the tubes from the centre to 0.1 %, and the share of them below any height: within that of a ring
+    of each, which has 236 of 17,682 tubes at the equator, as rings stand at heights of their own."""
+    table = read_positions(reference("sensors/PMTPos_CD_LPMT_ArseniiGav_J21_SYSU.csv"))
+    detector = load_detector(GEOMETRIES / "juno.yaml")
+    theirs, ours = np.asarray(table.positions), np.asarray(detector.placed.positions)
+    assert np.linalg.norm(ours, axis=-1).mean() == pytest.approx(np.linalg.norm(theirs, axis=-1).mean(), rel=1e-3)
+    heights = np.linspace(-19.4 * m, 19.4 * m, 400)
+    below = [np.searchsorted(np.sort(points[:, 2]), heights) / len(points) for points in (ours, theirs)]
+    np.testing.assert_allclose(*below, atol=2 * 236 / 17_682)
+
+
+def test_juno_detects_what_its_tubes_do():
+    """Mean detection efficiency of all 20-inch tubes of JUNO: 28.7 % (at 420 nm), to the two figures of the factor."""
+    (one,) = (sensors := load_detector(GEOMETRIES / "juno.yaml").sensors).types
+    assert float(sensors.efficiency[0]) * one.detection_efficiency(420.0) == pytest.approx(0.287, rel=0.01)
 
 
 @pytest.mark.parametrize(("name", "file"), [("iwcd", "IWCD_OptionA"), ("wcte", "WCTE")])

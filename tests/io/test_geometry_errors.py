@@ -77,6 +77,18 @@ CASES = {
     "Fibonacci on a cylinder": Case(
         SENSORS + "{kind: fibonacci, count: 9}}\n", 3, "sensors.layout.kind", ("needs a sphere",)
     ),
+    "rings on a cylinder": Case(
+        SENSORS + "{kind: rings, spacing: 1 m}}\n", 3, "sensors.layout.kind", ("needs a sphere",)
+    ),
+    "tile of unequal rows": Case(
+        SENSORS + "{kind: grid, spacing: 1 m, tile: [x., x]}}\n", 3, "sensors.layout", ("not a tile", "[x., .x]")
+    ),
+    "tile with another letter": Case(
+        SENSORS + "{kind: grid, spacing: 1 m, tile: [xo, ox]}}\n", 3, "sensors.layout", ("not a tile",)
+    ),
+    "tile without a sensor": Case(
+        SENSORS + "{kind: grid, spacing: 1 m, tile: ['..']}}\n", 3, "sensors.layout", ("not a tile",)
+    ),
     "grid on a sphere": Case(
         "volume: {kind: sphere, radius: 1 m}\n" + SENSORS[len(VOLUME) :] + GRID,
         3,
