@@ -115,11 +115,13 @@ def seeds(
         ahead = jnp.asarray(_AHEAD, energies.dtype) * detector.volume.longest_chord
         directions = jnp.stack([mean] * len(_BACK) + [ring] * len(_BACK) + [mean] * len(_AHEAD))
         shifts = jnp.concatenate([back, back, ahead])
+    # The particle comes from behind at the speed of light in vacuum; light that seems to come from behind is slower.
+    slowness = jnp.where(shifts > 0, _group_index(detector), 1.0) / SPEED_OF_LIGHT
     which, energy = (grid.reshape(-1) for grid in jnp.meshgrid(jnp.arange(shifts.shape[0]), energies, indexing="ij"))
-    along, shift = directions[which], shifts[which]
+    along, shift, late = directions[which], shifts[which], (shifts * slowness)[which]
     moved = vertex + shift[:, None] * along
     moved = jnp.where(detector.volume.contains(moved)[:, None], moved, vertex)
-    return Primary(particle, moved, along, energy, time + shift / SPEED_OF_LIGHT)
+    return Primary(particle, moved, along, energy, time + late)
 
 
 def _group_index(detector: Detector) -> Float[Array, ""]:
