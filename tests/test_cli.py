@@ -131,6 +131,7 @@ def test_json_is_one_object_and_everything_else_goes_to_standard_error(folder, c
         ("check tank.yaml study.yaml run/design.yaml", ""),
         ("simulate study.yaml --out events.h5 --events 20", ""),
         ("reconstruct study.yaml --input events.h5", ""),
+        ("render tank.yaml --format glb", ""),
         ("doctor", "looking at"),
     ]
     offered = {name for name, command in commands.commands.items() if any(p.name == "as_json" for p in command.params)}

@@ -160,7 +160,7 @@ def forgotten():
 )
 def test_opengl_that_fails_stops_nothing(forgotten, monkeypatch, problem, remedy):
     monkeypatch.setattr(probe, "ask", lambda code, timeout: Answer("", problem))
-    found = programs.opengl()
+    found = programs.opengl(30.0)
     assert (found.state, found.fatal) == ("missing", False)
     assert remedy in found.remedy
     assert helpful(found)
@@ -168,7 +168,7 @@ def test_opengl_that_fails_stops_nothing(forgotten, monkeypatch, problem, remedy
 
 def test_opengl_that_works_names_what_draws(forgotten, monkeypatch):
     monkeypatch.setattr(probe, "ask", lambda code, timeout: Answer("llvmpipe\n", ""))
-    assert programs.opengl() == Finding(name="opengl", state="ok", detail="llvmpipe")
+    assert programs.opengl(30.0) == Finding(name="opengl", state="ok", detail="llvmpipe")
 
 
 @pytest.mark.parametrize("look", [programs.ray, programs.cluster])

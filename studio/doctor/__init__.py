@@ -17,7 +17,7 @@ def examine(full: bool = False, say: Callable[[str], None] = lambda text: None, 
     """
     slow: dict[str, Callable[[], list[Finding]]] = {
         "JAX": lambda: [programs.devices(timeout)],
-        "OpenGL": lambda: [programs.opengl()],
+        "OpenGL": lambda: [programs.opengl(timeout)],
         "Ray": lambda: [programs.cluster(3 * timeout) if full else programs.ray(timeout)],
         "the tracking store": lambda: database.store(timeout / 6),
     }

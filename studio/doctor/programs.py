@@ -127,9 +127,9 @@ def _nvidia() -> bool:
     return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()
 
 
-def opengl() -> Finding:
+def opengl(timeout: float) -> Finding:
     """Whether three-dimensional pictures can be drawn."""
-    found = probe.opengl()
+    found = probe.opengl(timeout)
     if found.works:
         return Finding(name="opengl", state="ok", detail=found.detail)
     return Finding(

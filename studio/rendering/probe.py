@@ -11,7 +11,6 @@ _REMEDY = (
     "install an OpenGL library, with 'apt-get install libegl1 libgl1' on Debian and Ubuntu, or libosmesa6 where there is "
     "no EGL"
 )
-_SECONDS = 60.0  # a first import of VTK from a cold network disk takes long
 
 # One pixel, drawn and read back: what fails later fails here. Taking VTK down may hang where drawing worked.
 _ATTEMPT = """
@@ -48,10 +47,10 @@ class OpenGL(NamedTuple):
 
 
 @functools.cache
-def opengl() -> OpenGL:
+def opengl(timeout: float = 60.0) -> OpenGL:
     """Draws a pixel with VTK in another process; tried once, then remembered. Never raises, and imports neither VTK nor jax
-    here."""
-    answer = ask(_ATTEMPT, _SECONDS)
+    here. `timeout` in s: a first import of VTK from a cold network disk takes long."""
+    answer = ask(_ATTEMPT, timeout)
     if not answer.problem:
         return OpenGL(True, answer.text.strip())
     if "No module named" in answer.problem:
