@@ -93,7 +93,11 @@ class Processes:
 def speed_up(programs):
     from studio import RayRunner
 
-    with RayRunner(2) as two, RayRunner(1) as one:
+    with (
+        RayRunner(3),
+        RayRunner(2) as two,
+        RayRunner(1) as one,
+    ):  # the first makes a cluster that has room for the others
         start(programs)
         function, shards = work()
         for runner in (one, two):
@@ -198,6 +202,7 @@ def main():
         "--case", choices=("speed_up", "overhead", "memory"), nargs="+", default=["speed_up", "overhead"]
     )
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--here", action="store_true", help="measure one case in this process")
     parser.add_argument("--independent", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
@@ -206,11 +211,18 @@ def main():
         programs, number, of = options.independent
         independent(programs, int(number), int(of))
         return
-    with tempfile.TemporaryDirectory() as programs:
-        for case in options.case:
-            found = {"speed_up": speed_up, "overhead": overhead}[case](programs) if case != "memory" else None
-            found = memory(programs, options.steps) if found is None else found
-            print(json.dumps({"case": case, **found, "device": f"{os.cpu_count()} cores"}), flush=True)
+    if options.here:
+        with tempfile.TemporaryDirectory() as programs:
+            (case,) = options.case
+            found = memory(programs, options.steps) if case == "memory" else CASES[case](programs)
+        print(json.dumps({"case": case, **found, "device": f"{os.cpu_count()} cores"}))
+        return
+    for case in options.case:  # each in a process of its own: Ray is to start before JAX
+        command = [sys.executable, __file__, "--here", "--case", case, "--steps", str(options.steps)]
+        subprocess.run(command, check=True)
+
+
+CASES = {"speed_up": speed_up, "overhead": overhead}
 
 
 if __name__ == "__main__":
