@@ -124,7 +124,8 @@ def test_a_study_that_ended_without_its_store_is_recorded_when_it_is_resumed(exp
 
 
 def test_killed_while_it_is_recorded_and_resumed(experiment, store, drive, tmp_path):
-    """SIGKILL at moments chosen by what the store has by then: some steps, more steps, the final numbers but not the rest."""
+    """SIGKILL at moments chosen by what the store has by then: some steps, more steps, the final numbers while files are on
+    their way (a quick store may have these, too, before the signal comes)."""
     file = Path(store.removeprefix("sqlite:///"))
     text = experiment.read_text().replace("steps: 8", f"steps: {STEPS}")
     experiment.write_text(text)
@@ -134,8 +135,7 @@ def test_killed_while_it_is_recorded_and_resumed(experiment, store, drive, tmp_p
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    (run,) = runs(store)
-    assert "complete" not in run.data.tags
+    assert len(runs(store)) == 1
     process = drive(experiment, tmp_path / "run", "resume", store)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
