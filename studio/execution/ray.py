@@ -203,7 +203,7 @@ class RayRunner(AbstractRunner):
         if worker.facts is None:
             self._failed_starts += 1
             if self._failed_starts > self._retries:
-                raise StudioError(f"workers do not start: {why}")
+                raise StudioError(f"workers do not start: the last one {why}. See what 'studio doctor --full' says")
         self._drop(worker)
         self._workers.append(self._new_worker())
         place = f"worker {worker.facts.pid} on {worker.facts.host}" if worker.facts else "a worker that was starting"
@@ -384,7 +384,7 @@ def _ray() -> Any:
 
 
 def _lost() -> tuple[type[Exception], ...]:
-    """What Ray raises where a worker, or the machine it was on, is gone."""
+    """What Ray raises where a worker, or the machine it was on, is gone, or was stopped for want of memory."""
     from ray import exceptions
 
     return (
@@ -392,6 +392,7 @@ def _lost() -> tuple[type[Exception], ...]:
         exceptions.WorkerCrashedError,
         exceptions.NodeDiedError,
         exceptions.ObjectLostError,
+        exceptions.OutOfMemoryError,
     )
 
 

@@ -177,6 +177,25 @@ def test_the_patience_follows_what_items_took():
     assert known.patience == 180
 
 
+def test_workers_that_ray_stops_for_want_of_memory_end_with_a_clear_error(tmp_path):
+    """Ray is told that one per cent of the memory is all there is, so it stops every worker, while it starts or works."""
+    script = tmp_path / "greedy.py"
+    script.write_text(
+        "import sys, time\nfrom studio import RayRunner, StudioError\n"
+        "def slow(n):\n    time.sleep(30)\n    return n\n"
+        "with RayRunner(1, retries=1, note=print) as runner:\n"
+        "    try:\n        runner.map(slow, range(2))\n"
+        "    except StudioError as error:\n        print(error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_memory_usage_threshold": "0.01"}
+    environment["RAY_memory_monitor_refresh_ms"] = "200"
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert "died (OutOfMemoryError); it is replaced" in done.stdout, done.stderr
+    assert "piece 0 failed 2 times" in done.stdout or "workers do not start" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_interrupted_work_leaves_no_process(tmp_path):
     """Ctrl-C in the driver, while workers are at work."""
     script = tmp_path / "interrupted.py"
