@@ -214,7 +214,7 @@ def show_resolutions(measured: Mapping[str, Mapping[str, Any]], gain: Mapping[st
     table = Table(title="Measured resolution, with 95 % interval")
     table.add_column("design")
     for name, _, unit in _SHOWN.values():
-        table.add_column(f"{name} [{unit}]", justify="right")
+        table.add_column(f"{name} ({unit})", justify="right")
     table.add_column("failed", justify="right")
     for design, rows in measured.items():
         cells = [_with_interval(rows[key], factor) for key, (_, factor, _) in _SHOWN.items()]

@@ -10,7 +10,7 @@ import re
 import pytest
 from rich.console import Console
 
-from studio.console import Progressing, duration, number, progress_text
+from studio.console import Progressing, duration, number, progress_text, show_resolutions
 
 STEP = {
     "objective": -1.25,
@@ -141,3 +141,11 @@ def test_words():
     assert progress_text({"objective": 1.0, "violation": 0.5}) == "objective 1  violation 0.5"
     assert number("nan") == "nan"
     assert [duration(seconds) for seconds in (44.6, 200, 7500)] == ["45 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_resolutions_are_shown_with_their_units(capsys):
+    rows = {name: {"value": 0.05, "low": 0.04, "high": 0.06} for name in ("vertex", "direction", "energy", "failed")}
+    show_resolutions({"tank": rows}, {})
+    shown = capsys.readouterr().out
+    assert "vertex (cm)" in shown
+    assert "direction (deg)" in shown
