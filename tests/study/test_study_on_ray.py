@@ -80,7 +80,7 @@ def test_killed_workers_change_nothing(reference, experiment, tmp_path, victims,
 
 @dataclasses.dataclass
 class _Faulty:
-    """A shard's function that goes wrong once, at the n-th item that any worker takes."""
+    """A shard's function that goes wrong once, at the n-th item or just after that any worker takes."""
 
     function: Callable[[Any], Any]
     folder: Path
@@ -90,11 +90,19 @@ class _Faulty:
     def __call__(self, item: Any) -> Any:
         result = self.function(item)
         (self.folder / f"{time.time_ns()}-{os.getpid()}").touch()
-        if sum(1 for _ in self.folder.iterdir()) == self.at:
-            if self.fault == "hang":
-                time.sleep(3600)
-            return jax.tree.map(lambda array: np.full_like(array, np.nan), result)
-        return result
+        if sum(1 for _ in self.folder.iterdir()) < self.at or not self._first():
+            return result
+        if self.fault == "hang":
+            time.sleep(3600)
+        return jax.tree.map(lambda array: np.full_like(array, np.nan), result)
+
+    def _first(self) -> bool:
+        """Whether nobody has come here before: a folder is made once."""
+        try:
+            (self.folder / "fault").mkdir()
+        except FileExistsError:
+            return False
+        return True
 
 
 class _FaultyRunner(RayRunner):
@@ -111,11 +119,12 @@ class _FaultyRunner(RayRunner):
 @pytest.mark.parametrize("fault", ["hang", "nan"])
 def test_a_shard_that_hangs_or_returns_no_number_once_changes_nothing(reference, experiment, tmp_path, fault):
     notes = []
-    with _FaultyRunner(2, time_out=5.0, note=notes.append) as runner:
+    with _FaultyRunner(2, time_out=5.0 if fault == "hang" else None, note=notes.append) as runner:
         runner.sabotage(tmp_path / "calls", fault, at=7)
         (tmp_path / "calls").mkdir()
         assert run(experiment, tmp_path / "run", runner) == content(reference.directory)
-    assert [note for note in notes if "did not answer" in note] if fault == "hang" else not notes
+    assert (tmp_path / "calls" / "fault").is_dir()
+    assert any("did not answer" in note for note in notes) == (fault == "hang")
 
 
 def test_a_killed_driver_leaves_no_worker_and_the_study_resumes(reference, experiment, tmp_path, compilation_cache):
