@@ -18,6 +18,7 @@ from ._checks import InputError, StudioError
 if TYPE_CHECKING:
     from .execution import AbstractRunner
     from .study import StudySolution
+    from .study.experiment_file import ExperimentFile
     from .tracking import AbstractTracker
 
 
@@ -342,20 +343,10 @@ def validate(target: Path, events: int | None, seed: int | None, running: _Runni
 
     file = read_begun(target) if target.is_dir() else read_experiment(target)
     _start_jax()
-    from .console import Progressing, show_resolutions
-    from .study.measure import measure, study_designs
+    from .study.measure import study_designs
 
     designs = study_designs(target) if target.is_dir() else {file.geometry.stem: file.geometry}
-    observer = Progressing(quiet)
-    try:
-        with running.start(observer.note) as working:
-            report = measure(file, designs, runner=working, observer=observer, events=events, seed=seed)
-    finally:
-        observer.close()
-    if as_json:
-        _print_json(report)
-    else:
-        show_resolutions(report["measured"], report["measured_gain"])
+    _measure(file, designs, running, events, seed, quiet, as_json)
 
 
 @commands.command()
@@ -385,15 +376,28 @@ def compare(
         named = named_designs(found)
         file = comparison_experiment(experiment, found, next(iter(named.values())))
         _start_jax()
-        from .console import Progressing, show_resolutions
-        from .study.measure import measure
+        _measure(file, named, running, events, seed, quiet, as_json)
 
-        observer = Progressing(quiet)
-        try:
-            with running.start(observer.note) as working:
-                report = measure(file, named, runner=working, observer=observer, events=events, seed=seed)
-        finally:
-            observer.close()
+
+def _measure(
+    file: ExperimentFile,
+    designs: Mapping[str, Path],
+    running: _Running,
+    events: int | None,
+    seed: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Measures designs on the same events and shows what came out."""
+    from .console import Progressing, show_resolutions
+    from .study.measure import measure
+
+    observer = Progressing(quiet)
+    try:
+        with running.start(observer.note) as working:
+            report = measure(file, designs, runner=working, observer=observer, events=events, seed=seed)
+    finally:
+        observer.close()
     if as_json:
         _print_json(report)
     else:

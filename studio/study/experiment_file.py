@@ -80,7 +80,7 @@ def read_begun(directory: str | os.PathLike[str]) -> ExperimentFile:
     folder = Path(directory)
     try:
         study = json.loads((folder / STUDY).read_text(encoding="utf-8"))
-        data, baseline, packages = study["experiment"], study["baseline"], study.get("packages", {})
+        data, baseline, packages = study["experiment"], study["baseline"], study["packages"]
     except (FileNotFoundError, NotADirectoryError):
         remedy = "name the directory of a study, as given with --out; one that was killed before it began is run anew"
         raise InputError(f"holds no study: there is no {STUDY}", file=folder, remedy=remedy) from None
