@@ -10,6 +10,14 @@ import numpy as np
 from studio.event import Readout
 from studio.study.physics import AbstractPhysics, Estimates
 
+#: A geometry file small enough for a study of seconds with this family.
+TANK = """
+name: tank
+volume: {kind: cylinder, radius: 2 m, height: 4 m}
+medium: {kind: water}
+sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
+"""
+
 
 class StandIn(AbstractPhysics):
     """σ from a sum over sensors of (radius / distance)², so sensors want to be near the events."""

@@ -16,16 +16,10 @@ import pytest
 from studio.cli import commands, run
 from studio.doctor import Finding, programs
 from studio.study import assembly
-from tests.stand_in import StandIn
+from tests.stand_in import TANK, StandIn
 
 ROOT = Path(__file__).parents[1]
 
-TANK = """
-name: tank
-volume: {kind: cylinder, radius: 2 m, height: 4 m}
-medium: {kind: water}
-sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
-"""
 EXPERIMENT = """
 geometry: tank.yaml
 events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], direction: isotropic, count: 4}

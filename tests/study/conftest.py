@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jax
 import pytest
 
 from studio import LocalRunner, Study
-from tests.stand_in import StandIn
+from tests.stand_in import TANK, StandIn
+from tests.study.studies import programs_kept_in
 
-GEOMETRY = """
-name: tank
-volume: {kind: cylinder, radius: 2 m, height: 4 m}
-medium: {kind: water}
-sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
-"""
 EXPERIMENT = """
 geometry: tank.yaml
 events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 12}
@@ -32,19 +26,14 @@ seed: 5
 def compilation_cache(tmp_path_factory):
     """Every study of a file runs the same programs: they are compiled once and read back."""
     folder = tmp_path_factory.mktemp("cache")
-    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield folder
-    for name, value in before.items():
-        jax.config.update(name, value)
+    with programs_kept_in(folder):
+        yield folder
 
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("experiment")
-    (folder / "tank.yaml").write_text(GEOMETRY)
+    (folder / "tank.yaml").write_text(TANK)
     (folder / "tank_study.yaml").write_text(EXPERIMENT)
     return folder / "tank_study.yaml"
 

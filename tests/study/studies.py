@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import jax
 
 ROOT = Path(__file__).parents[2]
 SAME = (
@@ -17,6 +21,18 @@ SAME = (
 def content(directory: Path) -> dict[str, bytes]:
     """The files of a study whose bytes are decided by its experiment alone."""
     return {name: (directory / name).read_bytes() for name in SAME}
+
+
+@contextlib.contextmanager
+def programs_kept_in(folder: Path) -> Iterator[None]:
+    """JAX keeps every program that it compiles in a folder meanwhile, and reads it back from there."""
+    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 def drive(

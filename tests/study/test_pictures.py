@@ -21,16 +21,10 @@ from studio.rendering import probe
 from studio.rendering.probe import opengl
 from studio.study.observer import AbstractObserver
 from studio.study.pictures import read_study_picture
-from tests.stand_in import StandIn
+from tests.stand_in import TANK, StandIn
 
 needs_opengl = pytest.mark.skipif(not opengl().works, reason=opengl().reason)
 
-TANK = """
-name: tank
-volume: {kind: cylinder, radius: 2 m, height: 4 m}
-medium: {kind: water}
-sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
-"""
 EXPERIMENT = """
 geometry: tank.yaml
 events: {kind: gun, particle: [mu-, e-], kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 8}

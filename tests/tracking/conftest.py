@@ -10,19 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import jax
 import pytest
 
 from studio.tracking.mlflow_store import Store, configure
+from tests.stand_in import TANK
+from tests.study.studies import programs_kept_in
 
 ROOT = Path(__file__).parents[2]
 
-TANK = """
-name: tank
-volume: {kind: cylinder, radius: 2 m, height: 4 m}
-medium: {kind: water}
-sensors: {kind: photosensor_array, type: r3600_20_inch, layout: {kind: grid, spacing: 1.8 m, caps: square}}
-"""
 EXPERIMENT = """
 geometry: tank.yaml
 events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 6}
@@ -38,14 +33,8 @@ seed: 5
 @pytest.fixture(scope="session", autouse=True)
 def compilation_cache():
     """Every study runs the same programs: they are compiled once and read back, here and in processes."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = {"jax_compilation_cache_dir": folder, "jax_persistent_cache_min_compile_time_secs": 0.0}
-        before = {name: getattr(jax.config, name) for name in settings}
-        for name, value in settings.items():
-            jax.config.update(name, value)
+    with tempfile.TemporaryDirectory() as folder, programs_kept_in(Path(folder)):
         yield Path(folder)
-        for name, value in before.items():
-            jax.config.update(name, value)
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import pytest
 from studio import MlflowTracker, Study
 from studio.cli import run as studio_command
 from studio.study import read_experiment
-from tests.stand_in import StandIn
-from tests.tracking.conftest import TANK
+from tests.stand_in import TANK, StandIn
 from tests.tracking.stores import Server, artifacts_of, assert_complete, postgresql, runs
 
 PAGE = Path(__file__).parents[2] / "docs" / "how_to" / "track_studies.md"
