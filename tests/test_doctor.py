@@ -298,7 +298,8 @@ def test_cores_and_memory_follow_the_limits(groups, monkeypatch):
 
 
 def test_no_store_is_named(monkeypatch):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("STUDIO_TRACKING_URI", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
     assert database.store(5.0) == []
     assert database.sqlite().state == "ok"
 
@@ -341,7 +342,7 @@ def test_stores(monkeypatch, tmp_path, server):
         "cloud://somewhere": "not known here",
     }
     for uri, problem in cases.items():
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        monkeypatch.setenv("STUDIO_TRACKING_URI", uri)
         (found,) = database.store(5.0)
         assert found.state == ("warning" if problem else "ok"), uri
         assert problem in found.detail, uri

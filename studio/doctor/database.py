@@ -1,4 +1,4 @@
-"""The store that studies are tracked in: SQLite of this Python, or what MLFLOW_TRACKING_URI names."""
+"""The store that studies are tracked in: SQLite of this Python, or what the environment names."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..tracking.address import OFF, server_place, shown, sqlite_file
 from .finding import Finding
 
-_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_VARIABLES = ("STUDIO_TRACKING_URI", "MLFLOW_TRACKING_URI")  # the first one that is set counts
 _CONSEQUENCE = "studies run and keep their own ledger; tracking catches up once the store answers"
 
 
@@ -32,50 +33,42 @@ def sqlite() -> Finding:
 
 
 def store(timeout: float) -> list[Finding]:
-    """Whether the store of MLFLOW_TRACKING_URI answers; nothing to say where none is named."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not uri:
+    """Whether the store that the environment names answers; nothing to say where it names none."""
+    variable = next((name for name in _VARIABLES if os.environ.get(name)), None)
+    uri = os.environ[variable] if variable else OFF
+    if uri == OFF:
         return []
-    shown, problem = _without_password(uri), _problem(uri, timeout)
+    address, problem = shown(uri), _problem(uri, timeout)
     if not problem:
-        return [Finding(name="tracking store", state="ok", detail=f"{shown} answers", values={"uri": shown})]
-    remedy = "start it, or correct MLFLOW_TRACKING_URI"
+        return [Finding(name="tracking store", state="ok", detail=f"{address} answers", values={"uri": address})]
+    remedy = f"start it, or correct {variable}"
     return [
         Finding(
             name="tracking store",
             state="warning",
-            detail=f"{shown}: {problem}",
+            detail=f"{address}: {problem}",
             consequence=_CONSEQUENCE,
             remedy=remedy,
-            values={"uri": shown},
+            values={"uri": address},
         )
     ]
 
 
-def _without_password(uri: str) -> str:
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    return parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@", 1)).geturl()
-
-
 def _problem(uri: str, timeout: float) -> str:
     """What keeps a store from being reached, in a line; empty where nothing does."""
-    parts = urlsplit(uri)
-    kind = parts.scheme.partition("+")[0]
+    kind, place = urlsplit(uri).scheme, server_place(uri)
     try:
         if kind in ("http", "https"):
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=timeout):
                 return ""
-        if kind in _PORTS:
-            with socket.create_connection((parts.hostname or "localhost", parts.port or _PORTS[kind]), timeout):
+        if place is not None:
+            with socket.create_connection(place, timeout):
                 return ""
     except (OSError, ValueError) as error:
         return str(error.reason if type(error) is urllib.error.URLError else error)  # not of its kind HTTPError
     if kind not in ("sqlite", "file", ""):
         return "a kind of store that is not known here"
-    # sqlite:///relative.db and sqlite:////absolute.db; file:///folder and plain paths.
-    path = Path(parts.path[1:] if kind == "sqlite" else parts.path)
+    path = sqlite_file(uri) or Path(urlsplit(uri).path)
     there = path if path.exists() else path.absolute().parent
     if not there.exists():
         return f"no such folder: {there}"

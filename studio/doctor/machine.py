@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from .._xla import program_folder
 from ..execution.local import available_cores
 from .finding import Finding, State
 
@@ -56,7 +57,6 @@ def memory() -> Finding:
 
 def disks() -> list[Finding]:
     """Where results, shared memory and compiled programs go."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     found = [
         _disk(
             "disk",
@@ -67,7 +67,7 @@ def disks() -> list[Finding]:
         ),
         _disk(
             "cache",
-            home / "detector-studio",
+            program_folder().parent,
             "programs are compiled anew in every run, for minutes",
             "free some space, or set XDG_CACHE_HOME to a folder elsewhere",
         ),
