@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 
@@ -22,37 +21,11 @@ from .optimisers import Advance, as_optimiser
 from .problem import Iterate, Problem, finite
 from .solution import RUNNING, STATUS, Record, Solution, Status
 from .space import DesignSpace, coordinates_of, leaves_at
+from .state import Best, Start, State
+from .together import Asking, Request, together
 
 #: How often a design is judged on the reference events where every step draws its own.
 _REFERENCE_INTERVAL = 10
-
-
-class Best(eqx.Module):
-    """The best feasible design so far: its leaves, objective and terms, and where it was found."""
-
-    found: Any
-    leaves: dict[str, Any]
-    value: Any
-    terms: dict[str, Any]
-    start: Any
-    step: Any
-
-
-class State(eqx.Module):
-    """Everything the next step depends on, as arrays: store it, load it, and the run goes on bit by bit."""
-
-    seed: Any
-    step: Any
-    start: Any
-    step_in_start: Any
-    evaluations: Any
-    status: Any
-    iterate: Iterate
-    best: Best
-    #: Value and terms of the tree as it was given, and the best feasible value of every start (NaN: none).
-    first_value: Any
-    first_terms: dict[str, Any]
-    start_values: Any
 
 
 class Optimisation:
@@ -67,9 +40,11 @@ class Optimisation:
     - `optimiser`: a name, a mapping, an optimiser, an optax transformation; None chooses `lbfgs` for a deterministic
       objective of this process and `adam` otherwise.
     - `steps`: at most so many steps per start.
-    - `starts`: how many starts; the first is the tree, the others are quasi-random over the bounds.
+    - `starts`: how many starts; the first is the tree, the others are quasi-random over the bounds. All of them step
+      together, each as if it were alone.
     - `evaluate`: `(tree, step) -> Evaluation` from somewhere else, for example from workers. It must not depend on
       anything but its arguments.
+    - `evaluate_many`: the same for a list of `(tree, step)`, where several designs are evaluated faster side by side.
     - `value`: `(tree, step) -> float`, the objective without its gradient, where that is cheaper than `evaluate`.
     - `deterministic`: whether `evaluate` ignores its step (the default), so that values of different steps compare.
     - `events`, `chunk`: for an `AbstractObjective`, see `LocalEvaluation`.
@@ -88,6 +63,7 @@ class Optimisation:
         starts: int = 1,
         seed: int = 0,
         evaluate: Callable[[Any, int], Evaluation] | None = None,
+        evaluate_many: Callable[[list[tuple[Any, int]]], Sequence[Evaluation]] | None = None,
         value: Callable[[Any, int], float] | None = None,
         deterministic: bool | None = None,
         events: Any = None,
@@ -103,7 +79,7 @@ class Optimisation:
             deterministic = self.local.deterministic
         self.deterministic = True if deterministic is None else deterministic
         self.constraints = as_constraints(constraints)
-        self.problem = Problem(tree, self.space, self.constraints, evaluate, value)
+        self.problem = Problem(tree, self.space, self.constraints, evaluate, value, evaluate_many)
         self._blame = blame
         self._search: Feasibility | None = None
         strong = "lbfgs" if self.local is not None and self.deterministic else "adam"
@@ -143,7 +119,7 @@ class Optimisation:
             where = f"its derivative by {', '.join(faulty)} is not finite" if faulty else "it has no finite value"
             problem = f"the objective cannot be used at the start: it is {float(evaluation.value):g}, {where}"
             raise StudioError(problem + self._blamed())
-        iterate = self._begin(coordinates, evaluation)
+        iterate = _on_host(self._begin(coordinates, evaluation))
         best = Best(
             found=np.asarray(False),
             leaves=self._leaves(coordinates),
@@ -152,65 +128,64 @@ class Optimisation:
             start=np.asarray(0),
             step=np.asarray(0),
         )
+        start = Start(iterate, np.asarray(0), np.asarray(RUNNING), np.asarray(np.nan))
         state = State(
             seed=np.asarray(seed),
             step=np.asarray(0),
-            start=np.asarray(0),
-            step_in_start=np.asarray(0),
             evaluations=np.asarray(1),
-            status=np.asarray(RUNNING),
-            iterate=iterate,
+            starts=(start,) * self.starts,
             best=best,
             first_value=evaluation.value,
             first_terms=dict(evaluation.terms),
-            start_values=np.full(self.starts, np.nan),
         )
+        before = self.problem.evaluations
         if self._worst(iterate) <= self.problem.tolerance:
-            return self._with_candidate(state, iterate.coordinates, evaluation)
-        feasibility = self._feasibility(iterate.constraint_scales, int(seed))
-        restored = feasibility.nearest()
-        if not feasibility.reached():
-            return dataclasses.replace(state, status=np.asarray(STATUS.index("infeasible")))
-        coordinates = dict(restored.coordinates)
-        evaluation = self.problem.evaluate(coordinates, 0)
-        state = dataclasses.replace(state, evaluations=np.asarray(2))
-        if not finite(evaluation):
-            return state
-        state = dataclasses.replace(state, iterate=_on_host(self._begin(coordinates, evaluation)))
-        return self._with_candidate(state, coordinates, evaluation)
+            state = self._considered(state, 0, iterate.coordinates, evaluation)
+        else:
+            feasibility = self._feasibility(iterate.constraint_scales, int(seed))
+            restored = feasibility.nearest()
+            if not feasibility.reached():
+                return _with_starts(state, [self._ended(start, "infeasible")] * self.starts)
+            state = self._begun(state, 0, dict(restored.coordinates), self.problem.evaluate(restored.coordinates, 0))
+        wanted = [Request(self._quasi_random(number, state), 0) for number in range(1, self.starts)]
+        for number, found in enumerate(self.problem.evaluate_all(wanted) if wanted else (), start=1):
+            state = self._begun(state, number, dict(wanted[number - 1].coordinates), found)
+        return dataclasses.replace(state, evaluations=state.evaluations + (self.problem.evaluations - before))
 
     def done(self, state: State) -> bool:
         """Whether there is nothing left to step."""
-        return int(state.status) != RUNNING
+        return not self._running(state)
 
     def record(self, state: State) -> Record:
-        """The record of a state, for example of the initial one."""
-        moved = float(state.iterate.evaluation.value) != float(state.first_value)
-        return self._record(state, 0.0, "start restored to feasibility" if moved else "")
+        """The record of the initial state."""
+        moved = float(state.starts[0].iterate.evaluation.value) != float(state.first_value)
+        return self._record(state, 0, 0.0, "start restored to feasibility" if moved else "")
 
-    def leaves(self, state: State) -> dict[str, Any]:
-        """The free leaves of the design where the optimisation stands, by path; not always a feasible one."""
-        return self._leaves(state.iterate.coordinates)
+    def leaves(self, state: State, start: int = 0) -> dict[str, Any]:
+        """The free leaves of the design where a start stands, by path; not always a feasible one."""
+        return self._leaves(state.starts[start].iterate.coordinates)
 
-    def step(self, state: State) -> tuple[State, Record]:
-        """One step of the current start. **Raises** `StudioError` where the optimisation is done."""
-        if self.done(state):
+    def step(self, state: State) -> tuple[State, list[Record]]:
+        """One step of every start that has not ended, with a record of each, in order.
+
+        **Raises** `StudioError` where the optimisation is done.
+        """
+        running = self._running(state)
+        if not running:
             raise StudioError("this optimisation is finished: call finish(state)")
-        before = self.problem.evaluations
-        number = int(state.step) + 1
-        advance = self.optimiser.advance(self.problem, state.iterate, number)
-        best, values = self._judge(state, advance, number)
-        state = dataclasses.replace(
-            state,
-            step=np.asarray(number),
-            step_in_start=state.step_in_start + 1,
-            iterate=_on_host(advance.iterate),
-            best=best,
-            start_values=values,
-            evaluations=state.evaluations + (self.problem.evaluations - before),
-        )
-        record = self._record(state, advance.step_length, advance.converged or advance.failed or advance.note)
-        return self._next(state, advance), record
+        stepped = together([self._stepped(state.starts[start]) for start in running], self.problem.evaluate_all)
+        records = []
+        for number, ((advance, candidate), asked) in zip(running, stepped, strict=True):
+            start = state.starts[number]
+            start = dataclasses.replace(start, iterate=_on_host(advance.iterate), step=start.step + 1)
+            starts = [*state.starts[:number], self._ending(start, advance), *state.starts[number + 1 :]]
+            evaluations = state.evaluations + asked
+            state = _with_starts(dataclasses.replace(state, step=state.step + 1, evaluations=evaluations), starts)
+            if candidate is not None:
+                state = self._considered(state, number, *candidate)
+            note = advance.converged or advance.failed or advance.note
+            records.append(self._record(state, number, advance.step_length, note))
+        return state, records
 
     def finish(
         self, state: State, history: Iterable[Record] = (), gradient_check: GradientCheck | None = None
@@ -218,8 +193,8 @@ class Optimisation:
         """The solution as it stands: audited, and without a design where none is feasible."""
         status = self._status(state)
         found = bool(state.best.found)
-        leaves = state.best.leaves if found else self._leaves(state.iterate.coordinates)
-        tree = paths.replace(self.tree, leaves)
+        last = paths.replace(self.tree, self.leaves(state, int(state.best.start)))
+        tree = paths.replace(self.tree, state.best.leaves) if found else last
         return Solution(
             tree=tree if found else None,
             objective=float(state.best.value) if found else None,
@@ -230,10 +205,10 @@ class Optimisation:
             audit=audit(tree, self.constraints, self.space),
             gradient_check=gradient_check,
             status=status,
-            start_values=tuple(float(value) for value in state.start_values),
+            start_values=tuple(float(start.value) for start in state.starts),
             best_step=int(state.best.step),
             evaluations=int(state.evaluations),
-            last_tree=tree if not found else paths.replace(self.tree, self._leaves(state.iterate.coordinates)),
+            last_tree=last,
         )
 
     def _begin(self, coordinates: dict[str, Any], evaluation: Evaluation) -> Iterate:
@@ -254,9 +229,24 @@ class Optimisation:
             optimiser=self.optimiser.initial(problem, coordinates),
         )
 
-    def _with_candidate(self, state: State, coordinates: dict[str, Any], evaluation: Evaluation) -> State:
-        best, values = self._considered(state, coordinates, evaluation)
-        return dataclasses.replace(state, best=best, start_values=values)
+    def _quasi_random(self, number: int, state: State) -> dict[str, Any]:
+        """Where a start other than the first begins, restored to feasibility as far as that is possible."""
+        coordinates = jax.device_get(self.space.start(self.problem.tree, int(state.seed), number))
+        scales = state.starts[0].iterate.constraint_scales
+        return dict(self.problem.restore(coordinates, scales).coordinates)
+
+    def _begun(self, state: State, number: int, coordinates: dict[str, Any], evaluation: Evaluation) -> State:
+        """The state with a start that begins at `coordinates`; where the objective is not finite there, it has ended."""
+        start, starts = state.starts[number], list(state.starts)
+        if not finite(evaluation):
+            starts[number] = self._ended(start, "not_finite")
+            return _with_starts(state, starts)
+        iterate = _on_host(self._begin(coordinates, evaluation))
+        starts[number] = dataclasses.replace(start, iterate=iterate)
+        state = _with_starts(state, starts)
+        if self._worst(iterate) > self.problem.acceptable:
+            return state
+        return self._considered(state, number, coordinates, evaluation)
 
     def _feasibility(self, scales: tuple[Any, ...], seed: int) -> Feasibility:
         if self._search is None or self._search.seed != seed:
@@ -270,85 +260,68 @@ class Optimisation:
     def _worst(self, iterate: Iterate) -> float:
         return self.problem.worst(iterate.coordinates, iterate.prepared, iterate.constraint_scales)
 
-    def _judge(self, state: State, advance: Advance, number: int) -> tuple[Best, Any]:
-        """Compare the new design, restored where needed, with the best feasible one."""
+    def _stepped(self, start: Start) -> Asking[tuple[Advance, tuple[dict[str, Any], Evaluation] | None]]:
+        """One step of a start, and the design with its evaluation that may be the best one now."""
+        number = int(start.step) + 1
+        advance = yield from self.optimiser.advance(self.problem, start.iterate, number)
         iterate = advance.iterate
         if advance.failed:
-            return state.best, state.start_values
-        last = int(state.step_in_start) + 1 >= self.steps or bool(advance.converged)
-        moved = dataclasses.replace(state, step=np.asarray(number))
+            return advance, None
+        last = number >= self.steps or bool(advance.converged)
         if self.deterministic:
             allowed = self.problem.acceptable if advance.restored else self.problem.tolerance
             if self._worst(iterate) <= allowed:
-                return self._considered(moved, iterate.coordinates, iterate.evaluation)
+                return advance, (iterate.coordinates, iterate.evaluation)
             if not (advance.settled or last):
-                return state.best, state.start_values
+                return advance, None
         elif not (last or number % _REFERENCE_INTERVAL == 0):
-            return state.best, state.start_values
+            return advance, None
         restored = self.problem.restore(iterate.coordinates, iterate.constraint_scales)
         if restored.worst > self.problem.acceptable:
-            return state.best, state.start_values
-        return self._considered(moved, restored.coordinates, self.problem.evaluate(restored.coordinates, 0))
+            return advance, None
+        evaluation = yield Request(restored.coordinates, 0)
+        return advance, (restored.coordinates, evaluation)
 
-    def _considered(self, state: State, coordinates: dict[str, Any], evaluation: Evaluation) -> tuple[Best, Any]:
-        values, start = np.array(state.start_values), int(state.start)
-        value = float(evaluation.value)
-        if not np.isfinite(value):
-            return state.best, values
-        if not (value < values[start] or np.isnan(values[start])) and value >= float(state.best.value):
-            return state.best, values
+    def _considered(self, state: State, number: int, coordinates: dict[str, Any], evaluation: Evaluation) -> State:
+        """The state after a design of a start was compared with the best ones, of that start and of all."""
+        start, value = state.starts[number], float(evaluation.value)
+        best_of_start, best_of_all = not value >= float(start.value), value < float(state.best.value)
+        if not np.isfinite(value) or not (best_of_start or best_of_all):
+            return state
         leaves = self._leaves(coordinates)
         # No design counts as feasible without the audit, which sees all rows and every pair.
         if self.constraints and not audit(paths.replace(self.tree, leaves), self.constraints).feasible:
-            return state.best, values
-        values[start] = np.fmin(values[start], value)
-        if value >= float(state.best.value):
-            return state.best, values
-        terms = {name: np.asarray(term) for name, term in evaluation.terms.items()}
-        best = Best(np.asarray(True), leaves, np.asarray(value), terms, np.asarray(start), state.step)
-        return best, values
-
-    def _next(self, state: State, advance: Advance) -> State:
-        """The state after the bookkeeping of a step: the next start, or the end."""
-        ended = advance.converged or advance.failed or int(state.step_in_start) >= self.steps
-        if not ended:
             return state
-        if int(state.start) + 1 < self.starts:
-            return self._next_start(state)
-        if advance.failed and not bool(state.best.found):
-            reason = "not_finite"
-        elif not bool(state.best.found):
-            reason = "infeasible"
-        else:
-            reason = "converged" if advance.converged else "steps_completed"
-        return dataclasses.replace(state, status=np.asarray(STATUS.index(reason)))
+        start = dataclasses.replace(start, value=np.fmin(start.value, value))
+        state = _with_starts(state, [*state.starts[:number], start, *state.starts[number + 1 :]])
+        if not best_of_all:
+            return state
+        terms = {name: np.asarray(term) for name, term in evaluation.terms.items()}
+        best = Best(np.asarray(True), leaves, np.asarray(value), terms, np.asarray(number), state.step)
+        return dataclasses.replace(state, best=best)
 
-    def _next_start(self, state: State) -> State:
-        number = int(state.start) + 1
-        coordinates = jax.device_get(self.space.start(self.problem.tree, int(state.seed), number))
-        scales = state.iterate.constraint_scales
-        if self.constraints:
-            coordinates = self.problem.restore(coordinates, scales).coordinates
-        evaluation = self.problem.evaluate(coordinates, int(state.step))
-        moved = dataclasses.replace(
-            state, start=np.asarray(number), step_in_start=np.asarray(0), evaluations=state.evaluations + 1
-        )
-        if not finite(evaluation):
-            skip = Advance(state.iterate, False, False, "", "the start is not finite", 0.0)
-            return self._next(moved, skip)
-        iterate = self._begin(coordinates, evaluation)
-        moved = dataclasses.replace(moved, iterate=_on_host(iterate))
-        feasible = self._worst(iterate) <= self.problem.acceptable
-        return self._with_candidate(moved, coordinates, evaluation) if self.deterministic and feasible else moved
+    def _ending(self, start: Start, advance: Advance) -> Start:
+        """The start, ended where its last step was the last one."""
+        if advance.failed:
+            return self._ended(start, "not_finite")
+        if advance.converged:
+            return self._ended(start, "converged")
+        return self._ended(start, "steps_completed") if int(start.step) >= self.steps else start
 
-    def _record(self, state: State, length: float, note: str) -> Record:
-        iterate = state.iterate
+    def _ended(self, start: Start, status: str) -> Start:
+        return dataclasses.replace(start, status=np.asarray(STATUS.index(status)))
+
+    def _running(self, state: State) -> list[int]:
+        return [number for number, start in enumerate(state.starts) if int(start.status) == RUNNING]
+
+    def _record(self, state: State, number: int, length: float, note: str) -> Record:
+        iterate = state.starts[number].iterate
         gradient = self.problem.gradient(iterate.coordinates, iterate.evaluation)
         rows = self.problem.violations(iterate.coordinates, iterate.prepared)
         found = bool(state.best.found)
         return Record(
             step=int(state.step),
-            start=int(state.start),
+            start=number,
             objective=float(iterate.evaluation.value),
             terms={name: float(term) for name, term in iterate.evaluation.terms.items()},
             gradient_norm=float(np.sqrt(sum(np.sum(np.asarray(g, float) ** 2) for g in gradient.values()))),
@@ -362,16 +335,37 @@ class Optimisation:
         )
 
     def _status(self, state: State) -> Status:
-        name = STATUS[int(state.status)]
-        if name == "infeasible":
-            return Status(name, self._feasibility(state.iterate.constraint_scales, int(state.seed)).explain())
-        reasons = {
-            "running": f"stopped after {int(state.step)} steps, before the end",
-            "steps_completed": f"all {self.steps} steps of {self.starts} start(s) were made",
-            "converged": f"converged after {int(state.step)} steps of {self.starts} start(s)",
-            "not_finite": "the objective became not finite and no feasible design was found before",
+        endings = [STATUS[int(start.status)] for start in state.starts]
+        if "running" in endings:
+            return Status("running", f"stopped after {int(state.step)} steps, before the end")
+        if set(endings) == {"infeasible"}:
+            scales = state.starts[0].iterate.constraint_scales
+            return Status("infeasible", self._feasibility(scales, int(state.seed)).explain())
+        words = self._endings(endings, state)
+        if bool(state.best.found):
+            ending = endings[int(state.best.start)]
+            return Status("converged" if ending == "converged" else "steps_completed", words)
+        if "not_finite" in endings:
+            return Status("not_finite", f"{words}; no feasible design was found before")
+        return Status("infeasible", f"{words}; none of the designs satisfied the constraints")
+
+    def _endings(self, endings: list[str], state: State) -> str:
+        """How the starts ended, in words."""
+        words = {
+            "converged": "converged",
+            "steps_completed": f"made all {self.steps} steps",
+            "not_finite": "ended where the objective is not finite",
         }
-        return Status(name, reasons[name])
+        if self.starts == 1:
+            after = f" after {int(state.step)} steps" if endings[0] != "steps_completed" else ""
+            return words[endings[0]] + after
+        parts = [f"{endings.count(ending)} {said}" for ending, said in words.items() if ending in endings]
+        found = f"; the best design is of start {int(state.best.start)}" if bool(state.best.found) else ""
+        return f"of {self.starts} starts {', '.join(parts)}{found}"
+
+
+def _with_starts(state: State, starts: Sequence[Start]) -> State:
+    return dataclasses.replace(state, starts=tuple(starts))
 
 
 def _as_objective(objective: Any) -> AbstractObjective:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .evaluation import Evaluation
@@ -22,6 +22,7 @@ def optimise(
     starts: int = 1,
     seed: int = 0,
     evaluate: Callable[[Any, int], Evaluation] | None = None,
+    evaluate_many: Callable[[list[tuple[Any, int]]], Sequence[Evaluation]] | None = None,
     value: Callable[[Any, int], float] | None = None,
     deterministic: bool | None = None,
     events: Any = None,
@@ -51,6 +52,7 @@ def optimise(
         starts=starts,
         seed=seed,
         evaluate=evaluate,
+        evaluate_many=evaluate_many,
         value=value,
         deterministic=deterministic,
         events=events,
@@ -59,12 +61,12 @@ def optimise(
     check = optimisation.check_gradient().require() if gradient_check else None
     state = optimisation.initial()
     history = [optimisation.record(state)]
+    tell = callback or (lambda record: None)
+    tell(history[0])
     while not optimisation.done(state):
-        if callback is not None:
-            callback(history[-1])
-        state, record = optimisation.step(state)
-        history.append(record)
-    if callback is not None:
-        callback(history[-1])
+        state, records = optimisation.step(state)
+        history.extend(records)
+        for record in records:
+            tell(record)
     solution = optimisation.finish(state, history, check)
     return solution.require() if throw else solution

@@ -17,6 +17,7 @@ from .lagrangian import jacobian_scales, lagrangian, relative_violations, violat
 from .projection import ITERATIONS, Projected, project
 from .restoration import Restoration, Restored
 from .space import DesignSpace, design_at, gradient_at
+from .together import Request
 
 
 class Iterate(eqx.Module):
@@ -37,6 +38,7 @@ class Iterate(eqx.Module):
 class Problem:
     """A tree, its design space, constraints, and `evaluate(tree, step) -> Evaluation`.
 
+    `evaluate_many` takes a list of `(tree, step)` and gives their evaluations, where that is faster than one by one.
     `tolerance` is the relative violation up to which any design counts as feasible inside the loop; a restored one
     counts up to `acceptable`, ten times below what the audit allows, since many rows at once are never all exact.
     """
@@ -48,9 +50,11 @@ class Problem:
         constraints: Sequence[AbstractConstraint],
         evaluate: Callable[[Any, int], Evaluation],
         value: Callable[[Any, int], float] | None = None,
+        evaluate_many: Callable[[list[tuple[Any, int]]], Sequence[Evaluation]] | None = None,
     ):
         self.tree, self.space, self.constraints = _with_array_leaves(tree, space), space, tuple(constraints)
-        self._evaluate, self._value = evaluate, value
+        self._evaluate_many = evaluate_many or (lambda wanted: [evaluate(tree, step) for tree, step in wanted])
+        self._value = value
         self.evaluations = 0
         self._shapes: tuple[tuple[int, ...], ...] | None = None
         precision = max(float(np.finfo(_dtype(tree, name)).eps) for name in space.names)
@@ -63,8 +67,15 @@ class Problem:
 
     def evaluate(self, coordinates: Mapping[str, Any], step: int) -> Evaluation:
         """The objective, its gradient by the leaves and its terms, on the host."""
-        self.evaluations += 1
-        result = self._evaluate(self.design(coordinates), step)
+        return self.evaluate_all([Request(coordinates, step)])[0]
+
+    def evaluate_all(self, requests: Sequence[Request]) -> list[Evaluation]:
+        """As `evaluate` for several designs, side by side where whoever evaluates can do that."""
+        self.evaluations += len(requests)
+        wanted = [(self.design(request.coordinates), request.step) for request in requests]
+        return [self._on_host(result) for result in self._evaluate_many(wanted)]
+
+    def _on_host(self, result: Evaluation) -> Evaluation:
         gradient = {name: np.asarray(result.gradient[name]) for name in self.space.names}
         value = np.asarray(result.value, dtype=float).reshape(())
         return Evaluation(value, gradient, {name: np.asarray(term, dtype=float) for name, term in result.terms.items()})

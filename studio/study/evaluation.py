@@ -46,8 +46,12 @@ class BoundEvaluation:
         return BoundEvaluation(self.objective, few, batch=sum(group.count for group in few), seed=self.seed)
 
     def __call__(self, tree: Any, step: int) -> Evaluation:
-        result = self.objective.value_and_gradient(tree, self.events_at(step))
-        return Evaluation(np.asarray(result.value), result.gradient, result.terms)
+        return self.many([(tree, step)])[0]
+
+    def many(self, wanted: Sequence[tuple[Any, int]]) -> list[Evaluation]:
+        """The evaluations of several designs, each over the events of its step, with the work of all of them side by side."""
+        results = self.objective.values_and_gradients([(tree, self.events_at(step)) for tree, step in wanted])
+        return [Evaluation(np.asarray(result.value), result.gradient, result.terms) for result in results]
 
     def value(self, tree: Any, step: int) -> float:
         """The objective alone, over the same events as the step's gradient."""

@@ -121,9 +121,9 @@ class Ledger:
 
     # ---- lines ---------------------------------------------------------------------------------------------------------
 
-    def append(self, name: str, line: Mapping[str, Any]) -> int:
-        """Adds one line to a file of lines and forces it to disk; returns the length of the file in bytes."""
-        text = json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n"
+    def append(self, name: str, *lines: Mapping[str, Any]) -> int:
+        """Adds lines to a file of lines and forces them to disk; returns the length of the file in bytes."""
+        text = "".join(json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n" for line in lines)
         with _disk_errors(self.directory):
             path = self.directory / name
             new = not path.exists()
@@ -180,7 +180,8 @@ class Ledger:
 
     def step_times(self) -> dict[int, float]:
         """When each step was done, in seconds since 1970, as far as it is known. For trackers; no result depends on it."""
-        return {int(line["step"]): line["at"] for line in self.lines(TIMING) if line["what"] == "step"}
+        steps = [line for line in self.lines(TIMING) if line["what"] == "step"]
+        return {step: line["at"] for line in steps for step in range(line["first"], line["step"] + 1)}
 
     @property
     def begun_at(self) -> float:

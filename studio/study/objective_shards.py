@@ -163,21 +163,21 @@ class ShardedObjective:
 
     def value_and_gradient(self, tree: Any, groups: Sequence[Primary]) -> PopulationResult:
         """The objective and its gradient by the free leaves at the design `tree` over all events of `groups`."""
-        shards = self._shards(tree, groups)
-        total = sum(group.count for group in groups)
+        return self.values_and_gradients([(tree, groups)])[0]
+
+    def values_and_gradients(self, wanted: Sequence[tuple[Any, Sequence[Primary]]]) -> list[PopulationResult]:
+        """As `value_and_gradient` for several designs, each with its events; the shards of all of them run side by side."""
+        by_design = [self._shards(tree, groups) for tree, groups in wanted]
         if self.one_pass:
-            shards = [dataclasses.replace(shard, weights=shard.weights / total) for shard in shards]
+            totals = [sum(group.count for group in groups) for _, groups in wanted]
+            by_design = [
+                [dataclasses.replace(shard, weights=shard.weights / total) for shard in shards]
+                for shards, total in zip(by_design, totals, strict=True)
+            ]
         else:
-            cotangents = self._cotangents(shards)
-            shards = [dataclasses.replace(shard, cotangents=c) for shard, c in zip(shards, cotangents, strict=True)]
-        results = self._computed(self._gradient, shards)
-        gradient = {path: np.zeros(np.shape(paths.get(tree, path))) for path in self.free}
-        for result in results:
-            for path in self.free:
-                gradient[path] = gradient[path] + result.gradient[path]
-        self._signatures |= {self._gradient.signature(shard) for shard in shards}
-        summaries = _real_rows(shards, [result.summaries for result in results])
-        return PopulationResult(*self._combined(summaries), gradient, summaries)
+            by_design = self._with_cotangents(by_design)
+        results = self._by_design(self._gradient, by_design)
+        return [self._gathered(*pair) for pair in zip(by_design, results, strict=True)]
 
     def value(self, tree: Any, groups: Sequence[Primary]) -> PopulationResult:
         """As `value_and_gradient`, without the gradient. A mean over events uses the same program: compiling another one
@@ -217,6 +217,21 @@ class ShardedObjective:
             shards = [dataclasses.replace(shard, cotangents=ones) for shard in shards]
         return list(zip(shards, self.runner.map(self._gradient, shards), strict=True))
 
+    def _gathered(self, shards: Sequence[Shard], results: Sequence[ShardResult]) -> PopulationResult:
+        """The objective and its gradient at one design from the results of its shards, summed in their order."""
+        gradient = {path: np.zeros(np.shape(leaf)) for path, leaf in shards[0].leaves.items()}
+        for result in results:
+            for path in self.free:
+                gradient[path] = gradient[path] + result.gradient[path]
+        self._signatures |= {self._gradient.signature(shard) for shard in shards}
+        summaries = _real_rows(shards, [result.summaries for result in results])
+        return PopulationResult(*self._combined(summaries), gradient, summaries)
+
+    def _by_design(self, function: Any, by_design: Sequence[Sequence[Shard]]) -> list[list[Any]]:
+        """The function of the shards of several designs, in one stream of work."""
+        results = iter(self._computed(function, [shard for shards in by_design for shard in shards]))
+        return [[next(results) for _ in shards] for shards in by_design]
+
     def _computed(self, function: Any, shards: Sequence[Shard]) -> list[Any]:
         """The function of all shards. What is not finite is computed once more, alone: it may be the fault of a worker's
         memory; what an event does to the objective comes out again."""
@@ -231,18 +246,21 @@ class ShardedObjective:
         terms = {name: float(value) for name, value in self.objective.terms(rows).items()}
         return float(self.objective.combine(rows)), terms
 
-    def _cotangents(self, shards: list[Shard]) -> list[np.ndarray]:
-        results = self._computed(self._summaries, shards)
-        rows = jnp.asarray(_real_rows(shards, results))
-        by_event = np.asarray(jax.grad(self.objective.combine)(rows), np.float64)
-        parts, start = [], 0
-        for shard in shards:
-            kept = int(np.count_nonzero(shard.weights))
-            part = np.zeros((len(shard.weights), by_event.shape[1]))
-            part[:kept] = by_event[start : start + kept]
-            parts.append(part)
-            start += kept
-        return parts
+    def _with_cotangents(self, by_design: Sequence[Sequence[Shard]]) -> list[list[Shard]]:
+        """The shards of several designs with the cotangents of their summaries, which depend on all events of a design."""
+        found = []
+        for shards, results in zip(by_design, self._by_design(self._summaries, by_design), strict=True):
+            rows = jnp.asarray(_real_rows(shards, results))
+            by_event = np.asarray(jax.grad(self.objective.combine)(rows), np.float64)
+            parts, start = [], 0
+            for shard in shards:
+                kept = int(np.count_nonzero(shard.weights))
+                part = np.zeros((len(shard.weights), by_event.shape[1]))
+                part[:kept] = by_event[start : start + kept]
+                parts.append(dataclasses.replace(shard, cotangents=part))
+                start += kept
+            found.append(parts)
+        return found
 
     def _shards(self, tree: Any, groups: Sequence[Primary]) -> list[Shard]:
         leaves = {path: np.asarray(paths.get(tree, path)) for path in self.free}

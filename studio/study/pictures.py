@@ -209,7 +209,7 @@ def _before_and_after(study: StudyPicture) -> tuple[View, View]:
 
 def _frames(study: StudyPicture) -> tuple[list[View], list[str]]:
     """Views of the designs that the study went through, and of the one that it found, coloured by how far sensors moved."""
-    steps = designs_of(study.baseline, study.trajectory)
+    steps = designs_of(study.baseline, study.trajectory, study.best_step)
     kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _FRAMES)).round().astype(int)) if steps else []
     shown = [*(steps[index] for index in kept), (study.best_step, study.design)]
     distances = [_moved(study.baseline, design) for _, design in shown]

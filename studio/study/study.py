@@ -7,7 +7,7 @@ import functools
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +209,7 @@ class _Stages:
             starts=experiment.optimiser.starts,
             seed=experiment.seed,
             evaluate=evaluate,
+            evaluate_many=evaluate.many,
             value=evaluate.value,
             deterministic=evaluate.deterministic,
             blame=self.evaluate.blame,  # a probe sees some events only; they count through all of them
@@ -266,27 +267,31 @@ class _Stages:
         state = self.optimisation.initial()
         loaded = self.ledger.load(state)
         if loaded is None:
-            self._step_done(state, self.optimisation.record(state))
+            self._steps_done(state, [self.optimisation.record(state)])
         else:
             state = loaded
         tracker.history()
         evaluations = self.ledger.lines(HISTORY)[-1]["evaluations"]
         self.observer.stage("optimise", optimiser.steps * optimiser.starts, int(state.step))
         while not self.optimisation.done(state):
-            with self._timed("step", step=int(state.step) + 1) as timed:
-                state, record = self.optimisation.step(state)
-                line = self._step_done(state, record)
-            tracker.step(line, timed.at)
-            self.observer.advance(line | {"events": (line["evaluations"] - evaluations) * self.evaluate.batch})
-            evaluations = line["evaluations"]
+            with self._timed("step", first=int(state.step) + 1) as timed:
+                state, records = self.optimisation.step(state)
+                lines = self._steps_done(state, records)
+                timed.details["step"] = int(state.step)
+            tracker.steps(lines, timed.at)
+            for line in lines:
+                self.observer.advance(line | {"events": (line["evaluations"] - evaluations) * self.evaluate.batch})
+                evaluations = line["evaluations"]
         return self.optimisation.finish(state)
 
-    def _step_done(self, state: Any, record: Any) -> dict[str, Any]:
-        """The step counts from here: its lines first, then the checkpoint that says how long the history is."""
-        self.ledger.append(TRAJECTORY, trajectory_line(int(state.step), self.optimisation.leaves(state)))
-        line = plain(record.as_dict()) | {"compilations": self.objective.compilations}
-        self.ledger.save(state, self.ledger.append(HISTORY, line))
-        return line
+    def _steps_done(self, state: Any, records: Sequence[Any]) -> list[dict[str, Any]]:
+        """Steps count from here: their lines first, then the checkpoint that says how long the history is."""
+        designs = [(record, self.optimisation.leaves(state, record.start)) for record in records]
+        self.ledger.append(TRAJECTORY, *(trajectory_line(r.step, r.start, leaves) for r, leaves in designs))
+        compilations = {"compilations": self.objective.compilations}
+        lines = [plain(record.as_dict()) | compilations for record in records]
+        self.ledger.save(state, self.ledger.append(HISTORY, *lines))
+        return lines
 
     def validation(self) -> Validation:
         """Fresh events, and the work on them begun beside the optimisation: compiling takes as long as the steps do."""
@@ -392,7 +397,7 @@ def _solution(ledger: Ledger) -> StudySolution:
 
 class _Timed:
     def __init__(self, ledger: Ledger, what: str, details: Mapping[str, Any]):
-        self.ledger, self.what, self.details = ledger, what, details
+        self.ledger, self.what, self.details = ledger, what, dict(details)
 
     def __enter__(self) -> _Timed:
         self.start = time.perf_counter()

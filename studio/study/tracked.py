@@ -45,9 +45,9 @@ class Tracked:
 
         self._tell(tell)
 
-    def step(self, line: Mapping[str, Any], at: float) -> None:
-        """Tells of one more step, made at a time in seconds since 1970."""
-        self._tell(lambda: self._tracker.record([line], [at]))
+    def steps(self, lines: Sequence[Mapping[str, Any]], at: float) -> None:
+        """Tells of further steps, made at a time in seconds since 1970."""
+        self._tell(lambda: self._tracker.record(lines, [at] * len(lines)))
 
     def finish(self) -> None:
         """Tells of the result."""

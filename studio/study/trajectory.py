@@ -1,13 +1,13 @@
 """The designs a study went through, as lines of its ledger: the free leaves after every step.
 
-A line holds the step's number and, by path, a leaf's shape and its numbers: single precision, little-endian, base64. That is
+A line holds the step's number, its start's and, by path, a leaf's shape and its numbers: single precision, little-endian, base64. That is
 enough for pictures; results come from the checkpoint and `design.yaml`.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,19 @@ from .. import paths
 from ..detector import Detector
 
 
-def trajectory_line(step: int, leaves: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of one step: `leaves` are the free leaves by path."""
-    return {"step": step, "leaves": {path: _written(np.asarray(leaf)) for path, leaf in leaves.items()}}
+def trajectory_line(step: int, start: int, leaves: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of one step of a start: `leaves` are the free leaves by path."""
+    return {"step": step, "start": start, "leaves": {path: _written(np.asarray(leaf)) for path, leaf in leaves.items()}}
 
 
-def designs(baseline: Detector, lines: Iterable[Mapping[str, Any]]) -> list[tuple[int, Detector]]:
-    """Step and design of every line, in order: `baseline` with the leaves of the line."""
+def designs(baseline: Detector, lines: Sequence[Mapping[str, Any]], best_step: int) -> list[tuple[int, Detector]]:
+    """Step and design of every line of the start that made the step `best_step`, in order: `baseline` with the leaves of
+    the line."""
+    starts = {line["step"]: line["start"] for line in lines}
     found = []
     for line in lines:
+        if line["start"] != starts.get(best_step, 0):
+            continue
         leaves = {path: _read(leaf, paths.get(baseline, path)) for path, leaf in line["leaves"].items()}
         found.append((int(line["step"]), paths.replace(baseline, leaves)))
     return found

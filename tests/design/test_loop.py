@@ -43,8 +43,8 @@ def optimisation(kind, **options):
 
 def run(problem, state, history, stop=None):
     while not problem.done(state) and (stop is None or int(state.step) < stop):
-        state, record = problem.step(state)
-        history.append(record)
+        state, records = problem.step(state)
+        history.extend(records)
     return state
 
 
@@ -99,7 +99,7 @@ def test_the_history_tells_what_happened():
     final = run(problem, state, history)
     solution = problem.finish(final, history)
     assert [record.step for record in history] == list(range(25))
-    assert [record.start for record in history] == [0] * 13 + [1] * 12
+    assert [record.start for record in history] == [0] + [0, 1] * 12
     best = [record.best for record in history if record.best is not None]
     assert best == sorted(best, reverse=True)
     assert solution.objective == best[-1]
@@ -109,7 +109,7 @@ def test_the_history_tells_what_happened():
     assert solution.terms_start == {"objective": pytest.approx(float(objective(START)), rel=1e-9)}
     assert solution.terms_end == {"objective": solution.objective}
     assert solution.status.name == "steps_completed"
-    assert "all 12 steps of 2 start(s)" in str(solution.status)
+    assert "of 2 starts 2 made all 12 steps; the best design is of start" in str(solution.status)
     assert all(np.isfinite(solution.start_values))
     with pytest.raises(StudioError, match="finished"):
         problem.step(final)
@@ -136,6 +136,56 @@ def test_several_starts_find_what_one_misses():
     assert float(several.tree["x"][0]) == pytest.approx(2.0, abs=1e-2)
     assert several.start_values[0] == pytest.approx(alone.objective, abs=1e-9)
     assert several.objective == min(several.start_values)
+
+
+def valleys_elsewhere(tree, step):
+    x = np.asarray(tree["x"])
+    return Evaluation(float(np.sum(np.cos(3 * x) + 0.1 * x**2)), {"x": -3 * np.sin(3 * x) + 0.2 * x})
+
+
+@pytest.mark.parametrize("kind", ["adam", "lbfgs"])
+def test_starts_at_once_go_as_each_would_alone(kind):
+    """Starts that converge at different steps, evaluated together, against each of them as the only start."""
+    asked = []
+
+    def together(wanted):
+        asked.append([step for _, step in wanted])
+        return [valleys_elsewhere(*one) for one in wanted]
+
+    tree = {"x": np.array([0.3, -2.0])}
+    options = {"optimiser": FAST if kind == "adam" else kind, "steps": 60, "seed": 3}
+    problem = Optimisation(
+        tree, {"x": (-4, 4)}, evaluate=valleys_elsewhere, evaluate_many=together, starts=4, **options
+    )
+    history = []
+    final = run(problem, problem.initial(), history)
+    for start in range(4):
+        leaves = {"x": np.asarray(problem.space.leaves(problem.space.start(tree, 3, start))["x"])}
+        alone = Optimisation(leaves, {"x": (-4, 4)}, evaluate=valleys_elsewhere, **options)
+        own = []
+        ended = run(alone, alone.initial(), own)
+        mine = [record for record in history if record.start == start]
+        assert len(mine) == len(own)
+        np.testing.assert_allclose([r.objective for r in mine], [r.objective for r in own], rtol=1e-9)
+        assert float(final.starts[start].value) == pytest.approx(float(ended.starts[0].value), rel=1e-9)
+        assert int(final.starts[start].status) == int(ended.starts[0].status)
+    assert max(map(len, asked)) == 4
+    assert all(len(set(steps)) == 1 for steps in asked)  # the same events for all starts of a round
+    assert sum(map(len, asked)) == int(final.evaluations)
+
+
+def test_a_start_without_a_finite_value_leaves_the_others_alone():
+    def evaluate(tree, step):
+        x = float(np.asarray(tree["x"])[0])
+        return Evaluation(np.nan if x > 0 else (x + 1) ** 2, {"x": np.array([2 * (x + 1)])})
+
+    tree = {"x": np.array([-0.2])}
+    result = optimise(
+        tree, {"x": (-4, 4)}, evaluate=evaluate, starts=6, steps=100, gradient_check=False, optimiser=FAST
+    )
+    assert result.objective == pytest.approx(0.0, abs=1e-4)
+    assert 0 < np.count_nonzero(np.isnan(result.start_values)) < 6
+    assert "ended where the objective is not finite" in result.status.reason
 
 
 @pytest.mark.parametrize("optimiser", ["lbfgs", "adam"])

@@ -43,3 +43,13 @@ def reference(experiment, compilation_cache, tmp_path_factory):
     directory = tmp_path_factory.mktemp("reference") / "run"
     with LocalRunner(2) as runner:
         return Study.from_file(experiment, physics=StandIn()).run(directory, runner=runner)
+
+
+@pytest.fixture(scope="module")
+def several(experiment, compilation_cache, tmp_path_factory):
+    """A study of three starts, each with one piece of work a step: its file and its result."""
+    file = experiment.with_name("several_starts.yaml")
+    file.write_text(EXPERIMENT.replace("steps: 8, batch: 6", "steps: 8, starts: 3, batch: 3"))
+    directory = tmp_path_factory.mktemp("several") / "run"
+    with LocalRunner(2) as runner:
+        return file, Study.from_file(file, physics=StandIn()).run(directory, runner=runner)

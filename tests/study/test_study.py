@@ -56,7 +56,7 @@ def test_the_design_file_is_the_design(reference):
 def test_the_trajectory_holds_the_design_of_every_step(reference):
     """Single precision: 6e-8 of each number. The best design is among them; the first is the baseline."""
     lines = [json.loads(line) for line in (reference.directory / "trajectory.jsonl").read_text().splitlines()]
-    found = designs(reference.baseline, lines)
+    found = designs(reference.baseline, lines, reference.result["best_step"])
     assert [step for step, _ in found] == [line["step"] for line in reference.history]
     assert np.allclose(found[0][1].sensors.uv, reference.baseline.sensors.uv, rtol=1e-7, atol=0)
     best = dict(found)[reference.result["best_step"]]
@@ -140,6 +140,11 @@ class Interrupted(BaseException):
 )
 def test_a_crash_between_two_writes_changes_nothing(reference, experiment, tmp_path, monkeypatch, method, call):
     """The study stops right after the n-th call of a ledger method, then is resumed."""
+    interrupt_and_resume(experiment, tmp_path / "run", monkeypatch, method, call)
+    assert content(tmp_path / "run") == content(reference.directory)
+
+
+def interrupt_and_resume(experiment, directory, monkeypatch, method, call):
     calls = 0
     original = getattr(study_module.Ledger, method)
 
@@ -153,11 +158,29 @@ def test_a_crash_between_two_writes_changes_nothing(reference, experiment, tmp_p
 
     monkeypatch.setattr(study_module.Ledger, method, stops)
     with pytest.raises(Interrupted):
-        Study.from_file(experiment, physics=StandIn()).run(tmp_path / "run")
+        Study.from_file(experiment, physics=StandIn()).run(directory)
     monkeypatch.undo()
-    assert not (tmp_path / "run" / "result.json").exists()
-    Study.in_directory(tmp_path / "run", physics=StandIn()).resume(tmp_path / "run")
+    assert not (directory / "result.json").exists()
+    Study.in_directory(directory, physics=StandIn()).resume(directory)
+
+
+@pytest.mark.parametrize(("method", "call"), [("append", 7), ("append", 8), ("save", 4)])
+def test_a_crash_of_several_starts_changes_nothing(several, monkeypatch, tmp_path, method, call):
+    experiment, reference = several
+    interrupt_and_resume(experiment, tmp_path / "run", monkeypatch, method, call)
     assert content(tmp_path / "run") == content(reference.directory)
+
+
+def test_several_starts_step_together(several):
+    """One line a step and start; the moving picture shows the start that found the design."""
+    _, reference = several
+    assert [line["start"] for line in reference.history] == [0] + [0, 1, 2] * 8
+    lines = [json.loads(line) for line in (reference.directory / "trajectory.jsonl").read_text().splitlines()]
+    best = reference.result["best_step"]
+    owner = reference.history[best]["start"]
+    found = designs(reference.baseline, lines, best)
+    assert [step for step, _ in found] == [line["step"] for line in reference.history if line["start"] == owner]
+    assert np.allclose(dict(found)[best].sensors.uv, reference.detector.sensors.uv, rtol=1e-6, atol=1e-7)
 
 
 def test_kill_9_at_random_moments_changes_nothing(reference, experiment, tmp_path, compilation_cache):

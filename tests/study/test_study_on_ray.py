@@ -43,6 +43,24 @@ def test_any_number_of_workers_gives_the_same_bits(reference, experiment, tmp_pa
         assert run(experiment, tmp_path / "run", runner) == content(reference.directory)
 
 
+class _Counting(RayRunner):
+    """A runner that notes how many items each stream of work had."""
+
+    def stream(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        pieces = list(items)
+        self.counts.append(len(pieces))
+        return super().stream(function, pieces)
+
+
+def test_independent_starts_are_worked_on_at_once(several, tmp_path):
+    """A step of one start is a single piece of work; those of three starts go to the workers together."""
+    experiment, reference = several
+    with _Counting(2) as runner:
+        runner.counts = []
+        assert run(experiment, tmp_path / "run", runner) == content(reference.directory)
+    assert runner.counts.count(3) >= 7  # eight steps, of which one may be judged on all events
+
+
 class _Watched:
     """Does something once, in a thread, when the ledger of a study has grown to so many lines."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 
 from ..problem import Iterate, Problem
+from ..together import Asking
 
 
 class Advance(eqx.Module):
@@ -43,5 +44,6 @@ class AbstractOptimiser(eqx.Module):
         """The penalty of the augmented Lagrangian at the start, in scaled units."""
 
     @abc.abstractmethod
-    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
-        """One step. `step` is the number handed to `evaluate`."""
+    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Asking[Advance]:
+        """One step, a generator: `evaluation = yield Request(coordinates, step)` wherever it needs the objective, so that
+        several starts are evaluated at once. It returns the `Advance`. `step` is the number handed to `evaluate`."""

@@ -14,6 +14,7 @@ import optax
 from ..._checks import InputError, choice_remedy
 from ..problem import Iterate, Problem, finite
 from ..space import retracted
+from ..together import Asking, Request
 from ..tracing import traced
 from .base import AbstractOptimiser, Advance
 
@@ -50,7 +51,7 @@ class FirstOrder(AbstractOptimiser):
     def initial_penalty(self) -> float:
         return 1.0
 
-    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
+    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Asking[Advance]:
         gradient, multipliers = self._along_constraints(problem, iterate)
         known, count = iterate.optimiser["optax"], iterate.optimiser["count"]
         moved_by = _update(self.transformation, problem.space, gradient, known, iterate.coordinates)
@@ -63,7 +64,7 @@ class FirstOrder(AbstractOptimiser):
         trial = retracted(problem.space, moved, iterate.coordinates)
         restored = problem.restore(trial, iterate.constraint_scales)
         here = dict(restored.coordinates)
-        evaluation = problem.evaluate(here, step)
+        evaluation = yield Request(here, step)
         if not finite(evaluation):
             return self._halved(iterate, memory)
         renewed = eqx.tree_at(lambda i: i.multipliers, iterate, multipliers)

@@ -15,6 +15,7 @@ import optax
 from ..lagrangian import relative_violations, updated_multipliers
 from ..problem import Iterate, Problem, finite
 from ..space import retracted
+from ..together import Asking, Request
 from ..tracing import traced
 from .base import AbstractOptimiser, Advance
 
@@ -60,18 +61,18 @@ class QuasiNewton(AbstractOptimiser):
     def initial_penalty(self) -> float:
         return 10.0
 
-    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Advance:
+    def advance(self, problem: Problem, iterate: Iterate, step: int) -> Asking[Advance]:
         value, gradient = problem.lagrangian(iterate, iterate.coordinates, iterate.evaluation)
         if _size(gradient) <= self._inner_tolerance(problem, iterate):
-            return self._settle(problem, iterate, step, "gradient below tolerance")
+            return (yield from self._settle(problem, iterate, step, "gradient below tolerance"))
         direction, memory, slope = self._direction(iterate, gradient)
-        found = self._line_search(problem, iterate, direction, value, slope, step)
+        found = yield from self._line_search(problem, iterate, direction, value, slope, step)
         if found is None:
             # Nothing better along this direction: try once more from the gradient alone, then call it the minimum.
             if int(iterate.optimiser["lbfgs"].count) > 0:
                 reset = eqx.tree_at(lambda i: i.optimiser["lbfgs"], iterate, self._fresh(iterate.coordinates))
                 return Advance(reset, False, False, "", "", 0.0, "memory of the quasi-Newton method cleared")
-            return self._settle(problem, iterate, step, "no further decrease within rounding")
+            return (yield from self._settle(problem, iterate, step, "no further decrease within rounding"))
         coordinates, evaluation, length, trust = found
         count = iterate.optimiser["inner"] + 1
         optimiser = {**iterate.optimiser, "lbfgs": memory, "inner": count, "trust": np.asarray(trust)}
@@ -82,7 +83,7 @@ class QuasiNewton(AbstractOptimiser):
             (coordinates, evaluation, optimiser, prepared, problem.transferred(iterate, prepared)),
         )
         if problem.constraints and int(optimiser["inner"]) >= self.inner_steps:
-            return self._settle(problem, moved, step, "", length)
+            return (yield from self._settle(problem, moved, step, "", length))
         return Advance(moved, False, False, "", "", length)
 
     def _fresh(self, coordinates: Mapping[str, Any]) -> Any:
@@ -122,7 +123,7 @@ class QuasiNewton(AbstractOptimiser):
                 name: np.asarray(iterate.coordinates[name] + length * array, array.dtype)
                 for name, array in direction.items()
             }
-            evaluation = problem.evaluate(point, step)
+            evaluation = yield Request(point, step)
             there, gradient = problem.lagrangian(iterate, point, evaluation) if finite(evaluation) else (math.inf, {})
             slope_there = _inner(gradient, direction) if gradient else math.inf
             if not there <= value + _DECREASE * length * slope and not _flat(
@@ -140,17 +141,19 @@ class QuasiNewton(AbstractOptimiser):
                 break
         return best
 
-    def _settle(self, problem: Problem, iterate: Iterate, step: int, reason: str, length: float = 0.0) -> Advance:
+    def _settle(
+        self, problem: Problem, iterate: Iterate, step: int, reason: str, length: float = 0.0
+    ) -> Asking[Advance]:
         """The end of an inner minimisation: new multipliers and penalty, or convergence."""
         if not problem.constraints:
-            return self._converged(problem, iterate, step, reason)
+            return (yield from self._converged(problem, iterate, step, reason))
         rows = problem.violations(iterate.coordinates, iterate.prepared)
         scales, memory = iterate.constraint_scales, iterate.optimiser
         worst = float(np.max(relative_violations(problem.constraints, rows, scales)))
         tight = self._inner_tolerance(problem, iterate) <= self.tolerance or reason.startswith("no further")
         penalty = float(iterate.penalty)
         if reason and worst <= problem.tolerance and tight:
-            return self._converged(problem, iterate, step, f"{reason}, constraints satisfied")
+            return (yield from self._converged(problem, iterate, step, f"{reason}, constraints satisfied"))
         multipliers = updated_multipliers(problem.constraints, iterate.multipliers, rows, penalty, scales)
         if worst > max(0.25 * float(memory["violation"]), problem.tolerance):
             if penalty >= _LARGEST_PENALTY:
@@ -180,7 +183,7 @@ class QuasiNewton(AbstractOptimiser):
         )
         return Advance(after, True, False, "", "", length, "multipliers updated")
 
-    def _converged(self, problem: Problem, iterate: Iterate, step: int, reason: str) -> Advance:
+    def _converged(self, problem: Problem, iterate: Iterate, step: int, reason: str) -> Asking[Advance]:
         """Convergence, once it has survived a small disturbance: a saddle, where symmetric starts end, does not."""
         memory, value = iterate.optimiser, float(iterate.evaluation.value)
         before, count = float(memory["value"]), int(memory["disturbances"])
@@ -188,7 +191,7 @@ class QuasiNewton(AbstractOptimiser):
         if not gained or count >= _DISTURBANCES:
             return Advance(iterate, True, False, reason, "", 0.0)
         coordinates = problem.space.disturbed(iterate.coordinates, _DISTURBANCE, (0, count))
-        evaluation = problem.evaluate(coordinates, step)
+        evaluation = yield Request(coordinates, step)
         if not finite(evaluation):
             return Advance(iterate, True, False, reason, "", 0.0)
         prepared = problem.prepare(coordinates)
