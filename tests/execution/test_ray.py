@@ -200,7 +200,8 @@ def test_interrupted_work_leaves_no_process(tmp_path):
     """Ctrl-C in the driver, while workers are at work."""
     script = tmp_path / "interrupted.py"
     script.write_text(
-        "import time\nfrom studio.execution import RayRunner\n"
+        "import signal, time\nfrom studio.execution import RayRunner\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in what a shell runs in the background
         "def slow(n):\n    time.sleep(0.1)\n    return n\n"
         "with RayRunner(2) as runner:\n"
         "    for n in runner.stream(slow, range(1000)):\n"

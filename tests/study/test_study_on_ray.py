@@ -137,7 +137,7 @@ class _FaultyRunner(RayRunner):
 @pytest.mark.parametrize("fault", ["hang", "nan"])
 def test_a_shard_that_hangs_or_returns_no_number_once_changes_nothing(reference, experiment, tmp_path, fault):
     notes = []
-    with _FaultyRunner(2, time_out=5.0 if fault == "hang" else None, note=notes.append) as runner:
+    with _FaultyRunner(2, time_out=20.0 if fault == "hang" else None, note=notes.append) as runner:
         runner.sabotage(tmp_path / "calls", fault, at=7)
         (tmp_path / "calls").mkdir()
         assert run(experiment, tmp_path / "run", runner) == content(reference.directory)
