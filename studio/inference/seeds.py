@@ -120,7 +120,8 @@ def seeds(
     which, energy = (grid.reshape(-1) for grid in jnp.meshgrid(jnp.arange(shifts.shape[0]), energies, indexing="ij"))
     along, shift, late = directions[which], shifts[which], (shifts * slowness)[which]
     moved = vertex + shift[:, None] * along
-    moved = jnp.where(detector.volume.contains(moved)[:, None], moved, vertex)
+    inside = detector.volume.contains(moved)
+    moved, late = jnp.where(inside[:, None], moved, vertex), jnp.where(inside, late, 0.0)
     return Primary(particle, moved, along, energy, time + late)
 
 
