@@ -41,7 +41,7 @@ from .optimisers import (
     first_order,
 )
 from .solution import Record, Solution, Status
-from .space import DesignSpace, Free
+from .space import DesignSpace, Follows, Free
 from .tracing import trace_counts
 from .transforms import (
     AbstractBound,
@@ -52,6 +52,7 @@ from .transforms import (
     Positive,
     Rowwise,
     Simplex,
+    Tied,
     Unbounded,
     UnitVector,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Equal",
     "Evaluation",
     "FirstOrder",
+    "Follows",
     "Free",
     "FunctionObjective",
     "GradientCheck",
@@ -93,6 +95,7 @@ __all__ = [
     "Solution",
     "State",
     "Status",
+    "Tied",
     "Unbounded",
     "UnitVector",
     "WeightedSum",

@@ -88,7 +88,7 @@ class Optimisation:
     def check_gradient(self, seed: int | None = None, tolerance: float = 0.05) -> GradientCheck:
         """The Taylor test of the objective around the start, one direction per free leaf and one for all."""
         point = coordinates_of(self.space, self.problem.tree)
-        masks = dict(zip(self.space.names, self.space.masks, strict=True))
+        masks = dict(zip(self.space.leaders, self.space.masks, strict=True))
         check = check_gradient(
             lambda coordinates: self.problem.value(coordinates, 0),
             lambda coordinates: self.problem.gradient(coordinates, self.problem.evaluate(coordinates, 0)),

@@ -15,7 +15,7 @@ from scipy.stats import qmc
 from .. import paths
 from .._checks import InputError, choice_remedy
 from .tracing import traced
-from .transforms import AbstractBound, Angle, Interval, Positive, Simplex, Unbounded, UnitVector, check_start
+from .transforms import AbstractBound, Angle, Interval, Positive, Simplex, Tied, Unbounded, UnitVector, check_start
 
 _NAMED_BOUNDS = {"unbounded": Unbounded, "positive": Positive, "angle": Angle, "unit_vector": UnitVector}
 _NAMED_BOUNDS |= {"simplex": Simplex}
@@ -37,6 +37,28 @@ class Free(eqx.Module):
     bound: AbstractBound = eqx.field(default_factory=Unbounded)
     scale: float | np.ndarray | None = None
     where: np.ndarray | None = None
+
+
+class Follows(eqx.Module):
+    """A leaf that another one decides: `factor` times the leaf at `path`, plus `offset`, as planes that share one pitch.
+
+    Both are named as free; the other one must be free by itself and of the same shape. **Raises** `InputError` for numbers
+    that are not finite.
+    """
+
+    path: str = eqx.field(static=True)
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def describe(self) -> str:
+        """What is allowed, in words."""
+        shift = f" {self.offset:+g}" if self.offset else ""
+        return f"{self.factor:g} times {self.path}{shift}" if self.factor != 1 or shift else f"as {self.path}"
+
+    def __check_init__(self):
+        if not (np.isfinite(self.factor) and self.factor and np.isfinite(self.offset)):
+            value = [self.factor, self.offset]
+            raise InputError("a tie needs a finite factor, not zero, and a finite offset", key=self.path, value=value)
 
 
 def as_free(description: Any, key: str) -> Free:
@@ -70,10 +92,14 @@ def as_free(description: Any, key: str) -> Free:
 class DesignSpace(eqx.Module):
     """The free leaves of a tree, seen as unconstrained coordinates in natural units.
 
-    Coordinates are a dict `path -> array` of the leaves' own shapes. Build one with `DesignSpace.of(tree, free)`.
+    `names` are the paths of all leaves that move, `leaders` of those that do so by themselves, in order; the others follow
+    one of them. Coordinates are a dict from a leader's path to an array, of the leaf's own shape unless its rows are tied.
+    Build one with `DesignSpace.of(tree, free)`.
     """
 
     names: tuple[str, ...] = eqx.field(static=True)
+    leaders: tuple[str, ...] = eqx.field(static=True)
+    followers: dict[str, Follows]
     bounds: tuple[AbstractBound, ...]
     units: tuple[np.ndarray, ...]
     masks: tuple[np.ndarray | None, ...]
@@ -83,10 +109,10 @@ class DesignSpace(eqx.Module):
     def of(cls, tree: Any, free: str | Iterable[str] | Mapping[str, Any]) -> DesignSpace:
         """The space around `tree` in which the leaves named by `free` may move.
 
-        **Arguments**: `free` is an iterable of path names, or a mapping from names to bounds or `Free`.
+        **Arguments**: `free` is an iterable of path names, or a mapping from names to bounds, `Free` or `Follows`.
 
-        **Raises** `InputError` for a path that does not exist, is named twice or holds no real numbers, and for a
-        start outside its bound.
+        **Raises** `InputError` for a path that does not exist, is named twice or holds no real numbers, for a start
+        outside its bound, and for a leaf that follows none that is free by itself.
         """
         named = {free: None} if isinstance(free, str) else free
         items = list(named.items()) if isinstance(named, Mapping) else [(name, None) for name in named]
@@ -96,29 +122,34 @@ class DesignSpace(eqx.Module):
         for name in names:
             if names.count(name) > 1:
                 raise InputError("named twice", key=name, remedy="name every free path once")
-        frees = {name: as_free(description, name) for name, description in items}
+        followers = {name: tie for name, tie in items if isinstance(tie, Follows)}
+        frees = {name: as_free(description, name) for name, description in items if name not in followers}
         starts = {name: _real_leaf(tree, name) for name in names}
+        _check_followers(followers, starts)
         for name, description in frees.items():
             check_start(description.bound, starts[name], name)
         return cls(
             names=names,
-            bounds=tuple(frees[name].bound for name in names),
-            units=tuple(_unit(frees[name], starts[name], name) for name in names),
-            masks=tuple(_mask(frees[name], starts[name], name) for name in names),
-            shapes=tuple(starts[name].shape for name in names),
+            leaders=tuple(frees),
+            followers=followers,
+            bounds=tuple(free.bound for free in frees.values()),
+            units=tuple(_unit(free, starts[name], name) for name, free in frees.items()),
+            masks=tuple(_mask(free, starts[name], name) for name, free in frees.items()),
+            shapes=tuple(starts[name].shape for name in frees),
         )
 
     @property
     def size(self) -> int:
-        """The number of free numbers."""
+        """The number of free numbers: those of an array of vectors count one by one, those that are tied do not."""
         counts = [
-            int(np.prod(s)) if m is None else int(np.sum(m)) for s, m in zip(self.shapes, self.masks, strict=True)
+            bound.count(shape) if mask is None else int(np.sum(mask))
+            for bound, shape, mask in zip(self.bounds, self.shapes, self.masks, strict=True)
         ]
         return sum(counts)
 
     def pack(self, tree: Any) -> dict[str, Array]:
         """The coordinates of the design in `tree`."""
-        return self.coordinates({name: paths.get(tree, name) for name in self.names})
+        return self.coordinates({name: paths.get(tree, name) for name in self.leaders})
 
     def coordinates(self, leaves: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """The coordinates of given values of the free leaves."""
@@ -136,6 +167,8 @@ class DesignSpace(eqx.Module):
             if mask is not None:
                 value = jnp.where(mask, value, jax.lax.stop_gradient(value))
             result[name] = bound.forward(value * jnp.asarray(unit, value.dtype))
+        for name, tie in self.followers.items():
+            result[name] = tie.factor * result[tie.path] + tie.offset
         return result
 
     def unpack(self, tree: Any, coordinates: Mapping[str, ArrayLike]) -> Any:
@@ -177,7 +210,7 @@ class DesignSpace(eqx.Module):
         return moved
 
     def excess(self, leaves: Mapping[str, ArrayLike]) -> dict[str, float]:
-        """How far the worst element of every leaf lies outside its bound; zero or negative where all are allowed."""
+        """How far the worst element of every leader lies outside its bound; zero or negative where all are allowed."""
         worst = {name: np.asarray(bound.excess(np.asarray(leaves[name]))) for name, bound, _, _ in self._rows()}
         return {name: float(np.max(value)) if value.size else -np.inf for name, value in worst.items()}
 
@@ -202,7 +235,7 @@ class DesignSpace(eqx.Module):
         )
 
     def _rows(self):
-        return zip(self.names, self.bounds, self.units, self.masks, strict=True)
+        return zip(self.leaders, self.bounds, self.units, self.masks, strict=True)
 
 
 @eqx.filter_jit
@@ -220,7 +253,7 @@ def _coordinates_of(space: DesignSpace, leaves: Mapping[str, ArrayLike]) -> dict
 
 def coordinates_of(space: DesignSpace, tree: Any) -> dict[str, np.ndarray]:
     """`space.pack`, compiled, on the host."""
-    return jax.device_get(_coordinates_of(space, {name: _floating(paths.get(tree, name)) for name in space.names}))
+    return jax.device_get(_coordinates_of(space, {name: _floating(paths.get(tree, name)) for name in space.leaders}))
 
 
 @eqx.filter_jit
@@ -281,6 +314,23 @@ def _real_leaf(tree: Any, name: str) -> np.ndarray:
     return array.astype(float)
 
 
+def _check_followers(followers: Mapping[str, Follows], starts: Mapping[str, np.ndarray]) -> None:
+    for name, tie in followers.items():
+        if tie.path not in starts or tie.path in followers:
+            leaders = [leader for leader in starts if leader not in followers]
+            remedy = f"name it as free, with a bound of its own; {choice_remedy(tie.path, leaders)}"
+            raise InputError("follows a leaf that is not free by itself", key=name, value=tie.path, remedy=remedy)
+        there, here = starts[tie.path], starts[name]
+        if there.shape != here.shape:
+            problem = f"shape {here.shape}, but {tie.path}, which it follows, has shape {there.shape}"
+            raise InputError(problem, key=name, remedy="tie leaves of the same shape")
+        expected = tie.factor * there + tie.offset
+        if not np.allclose(here, expected, rtol=1e-6, atol=0.0):
+            problem = f"starts where the tie to {tie.path} does not put it"
+            remedy = f"start it at {expected.ravel()[0]:g}, or change the factor or the offset"
+            raise InputError(problem, key=name, value=float(here.ravel()[0]), remedy=remedy)
+
+
 def _unit(free: Free, start: np.ndarray, name: str) -> np.ndarray:
     unit = np.asarray(free.bound.natural_unit(start) if free.scale is None else free.scale, dtype=float)
     if not (np.all(np.isfinite(unit)) and np.all(unit > 0)):
@@ -291,6 +341,8 @@ def _unit(free: Free, start: np.ndarray, name: str) -> np.ndarray:
 def _mask(free: Free, start: np.ndarray, name: str) -> np.ndarray | None:
     if free.where is None:
         return None
+    if isinstance(free.bound, Tied):
+        raise InputError("rows that are tied cannot be held", key=name, remedy="leave `where` out, or tie fewer rows")
     mask = np.asarray(free.where, dtype=bool)
     try:
         return np.broadcast_to(mask, start.shape)

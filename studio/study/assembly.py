@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import paths
-from .._checks import StudioError, choice_remedy
+from .._checks import InputError, StudioError, choice_remedy
+from ..design import Follows
 from ..design.constraints import AtMost, MinimumSpacing
 from ..design.objectives import AbstractObjective, MeanLog, PopulationObjective, WeightedSum
 from ..design.transforms import AbstractBound, Interval
@@ -22,9 +23,10 @@ from ..event.gun import contained_length
 from ..io.geometry import load_detector
 from ..units import m
 from .bounds import natural_bound
-from .config import WANTED, Budget, DirectionAround, Experiment
+from .config import WANTED, Budget, DirectionAround, Experiment, Symmetry
 from .experiment_file import ExperimentFile
 from .physics import QUANTITIES, AbstractPhysics, CustomResolutions
+from .ties import symmetric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Assembly:
     baseline: Detector
     physics: AbstractPhysics
     groups: tuple[Primary, ...]
-    free: dict[str, AbstractBound]
+    free: dict[str, AbstractBound | Follows]
     objective: AbstractObjective
     constraints: tuple[Any, ...]
 
@@ -139,13 +141,16 @@ _FIXED_LEAVES = ("sensors.patch", "sensors.kind")
 # ---- bounds ------------------------------------------------------------------------------------------------------------
 
 
-def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound:
+def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound | Follows:
     check_paths(file, detector, {path: None}, "free")
-    between = file.experiment.free[path].between
+    wanted = file.experiment.free[path]
     value = np.asarray(paths.get(detector, path))
-    if between is None:
-        return natural_bound(detector, path)
-    low, high = between
+    if wanted.follows is not None:
+        return _follower(file, detector, path, wanted.follows, wanted.factor)
+    if wanted.between is None:
+        natural = natural_bound(detector, path)
+        return natural if wanted.symmetry is None else _symmetric(file, detector, natural, wanted.symmetry)
+    low, high = wanted.between
     key = f"free.{path}.between"
     if path == "sensors.uv":
         remedy = "write sensors.uv: {}; sensors stay on their patch by themselves"
@@ -159,6 +164,25 @@ def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound
             key, problem, value=[low, high], remedy="widen the range or start from another geometry"
         )
     return Interval(low, high)
+
+
+def _follower(file: ExperimentFile, detector: Detector, path: str, leader: str, factor: float | None) -> Follows:
+    here, there = np.asarray(paths.get(detector, path)), np.asarray(paths.get(detector, leader))
+    key, ratio = f"free.{path}.factor", 1.0 if factor is None else factor
+    if here.shape != there.shape or not np.allclose(here, ratio * there, rtol=1e-6, atol=0.0):
+        fits = here.shape == there.shape and bool(np.allclose(here * there.ravel()[0], there * here.ravel()[0]))
+        remedy = f"write factor: {here.ravel()[0] / there.ravel()[0]:.8g}" if fits else "tie leaves that start alike"
+        line_of = key if factor is not None else f"free.{path}"
+        raise file.document.error(line_of, f"the geometry does not start at {ratio:g} times {leader}", remedy=remedy)
+    return Follows(leader, ratio)
+
+
+def _symmetric(file: ExperimentFile, detector: Detector, bound: AbstractBound, wanted: Symmetry) -> AbstractBound:
+    key = "free.sensors.uv.symmetry"
+    try:
+        return symmetric(detector, bound, wanted.rotations, wanted.mirrors, wanted.tolerance, key)
+    except InputError as error:
+        raise file.document.error(key, error.problem, remedy=error.remedy) from None
 
 
 # ---- objective and constraints -----------------------------------------------------------------------------------------

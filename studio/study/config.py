@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .._checks import InputError
+from .._checks import InputError, choice_remedy
 from ..io.quantities import PositiveLength, Quantity, StrictModel
 from ..units import unit_names
 from .fields import AnyQuantity, Point, QuantityRange, UnitVector
@@ -58,10 +58,26 @@ class Events(StrictModel):
         return self
 
 
+class Symmetry(StrictModel):
+    """What a layout keeps: rotations by a part of a turn about the vertical axis, and mirrors, each named by the axis whose
+    sign it changes. Sensors within `tolerance` of where the symmetry puts them are moved there."""
+
+    rotations: PositiveInt = 1
+    mirrors: list[Literal["x", "y", "z"]] = Field(default_factory=list)
+    tolerance: PositiveLength = 1.0
+
+
 class Bound(StrictModel):
-    """How far a free quantity may go: `{between: [3 m, 5 m]}`, or `{}` for its natural bounds."""
+    """How far a free quantity may go: `{between: [3 m, 5 m]}`, or `{}` for its natural bounds; or what it is tied to.
+
+    - `symmetry`: of the layout, for `sensors.uv`.
+    - `follows`: the path of another free quantity that decides this one, times `factor`.
+    """
 
     between: Annotated[tuple[float, float], QuantityRange(AnyQuantity())] | None = None
+    symmetry: Symmetry | None = None
+    follows: str | None = None
+    factor: float | None = None
 
 
 class ResolutionObjective(StrictModel):
@@ -193,6 +209,7 @@ class Experiment(StrictModel):
             raise InputError("a point source has no direction", key=key, remedy="remove this term or the point source")
         for path, bound in self.free.items():
             _check_dimension(path, bound)
+            _check_tie(path, bound, self.free)
         return self
 
     @property
@@ -238,6 +255,24 @@ _LEAF_DIMENSIONS = {
     "gate": "time",
     "time_precision": "time",
 }
+
+
+def _check_tie(path: str, bound: Bound, free: dict[str, Bound]) -> None:
+    """Only what stands alone makes sense: a range, a symmetry of the layout, or a leaf that is followed."""
+    key = f"free.{path}"
+    if bound.symmetry is not None and path != "sensors.uv":
+        raise InputError("only a layout has a symmetry", key=f"{key}.symmetry", remedy="write it under sensors.uv")
+    if bound.factor is not None and bound.follows is None:
+        raise InputError("a factor of nothing", key=f"{key}.factor", remedy="name what it `follows`, or remove it")
+    if bound.follows is None:
+        return
+    if bound.between is not None or bound.symmetry is not None:
+        remedy = f"give the range to {bound.follows}"
+        raise InputError("follows another quantity and has a range of its own", key=key, remedy=remedy)
+    if bound.follows not in free or free[bound.follows].follows is not None:
+        leaders = [name for name, other in free.items() if other.follows is None]
+        remedy = choice_remedy(bound.follows, leaders)
+        raise InputError("follows none of the free ones", key=f"{key}.follows", value=bound.follows, remedy=remedy)
 
 
 def _check_dimension(path: str, bound: Bound) -> None:

@@ -69,6 +69,9 @@ def _wanted(event: Primary) -> tuple[str, ...]:
 
 
 def fitting(simulator: OpticalSimulator) -> OpticalSimulator:
-    """The simulator as fits use it: half the segments and eight stretches of scattering move no estimate by a noticeable
-    part of its error, in a third of the time."""
+    """The simulator as fits use it: half the segments and eight stretches of scattering, in three quarters of the time.
+
+    Of 100 muons of 200 to 1000 MeV in IWCD the estimates move by 30 % of their error in the median, and at random: the
+    resolutions of vertex and direction stay the same to 1 %, known to 15 %.
+    """
     return dataclasses.replace(simulator, segments=min(16, simulator.segments), kink_modes=min(8, simulator.kink_modes))

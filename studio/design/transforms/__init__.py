@@ -3,6 +3,7 @@
 from .base import AbstractBound, check_start
 from .composite import Columnwise, Rowwise
 from .elementwise import Angle, Interval, Positive, Unbounded
+from .tied import Tied
 from .vectors import Disc, Simplex, UnitVector
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Positive",
     "Rowwise",
     "Simplex",
+    "Tied",
     "Unbounded",
     "UnitVector",
     "check_start",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
@@ -67,6 +68,10 @@ class AbstractBound(eqx.Module):
     @abc.abstractmethod
     def natural_unit(self, start: Float[np.ndarray, "..."]) -> float | Float[np.ndarray, "..."]:
         """By how much one natural unit of the leaf moves what `forward` takes: a number, or one per element."""
+
+    def count(self, shape: tuple[int, ...]) -> int:
+        """How many numbers decide a leaf of a shape."""
+        return int(np.prod(jax.eval_shape(self.inverse, jax.ShapeDtypeStruct(shape, np.dtype(float))).shape))
 
     @abc.abstractmethod
     def describe(self) -> str:
