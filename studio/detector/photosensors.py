@@ -22,9 +22,12 @@ class PhotosensorArray(eqx.Module):
     - `radius (sensors,)`: radius of the sensitive face in mm.
     - `kind (sensors,)`: index of the sensor's type in `types`; fixed.
     - `efficiency (types,)`: relative detection efficiency of each type, nominally 1.
+    - `weight (sensors,)`: 1 where a sensor stands, 0 at a place that is left empty. What lies between is a design that has
+      not yet decided: the place brings that part of a sensor's information, and costs that part of it.
     - `types`: the sensor types present, static.
 
-    **Raises** `InputError` where there is no sensor, lengths differ, or a number is not finite or a radius not positive.
+    **Raises** `InputError` where there is no sensor, lengths differ, or a number is not finite, a radius not positive or a weight
+    negative.
     """
 
     uv: Float[Array, "sensors chart"]
@@ -32,6 +35,7 @@ class PhotosensorArray(eqx.Module):
     radius: Float[Array, " sensors"]
     kind: Int[Array, " sensors"]
     efficiency: Float[Array, " types"]
+    weight: Float[Array, " sensors"]
     types: tuple[SensorType, ...] = eqx.field(static=True)
 
     def __init__(
@@ -42,6 +46,7 @@ class PhotosensorArray(eqx.Module):
         kind: Int[Array, " sensors"] | np.ndarray | None = None,
         radius: Float[Array, " sensors"] | np.ndarray | None = None,
         efficiency: Float[Array, " types"] | np.ndarray | None = None,
+        weight: Float[Array, " sensors"] | np.ndarray | None = None,
     ):
         default = jnp.result_type(float)
         self.types = tuple(types)
@@ -54,10 +59,11 @@ class PhotosensorArray(eqx.Module):
         type_radii = jnp.asarray([entry.radius for entry in self.types], default)
         self.radius = type_radii[self.kind] if radius is None else _floating(radius)
         self.efficiency = jnp.ones(len(self.types), default) if efficiency is None else _floating(efficiency)
+        self.weight = jnp.ones(count, default) if weight is None else _floating(weight)
 
     def __check_init__(self):
         count = len(self.uv)
-        for name in ("patch", "radius", "kind"):
+        for name in ("patch", "radius", "kind", "weight"):
             shape = getattr(self, name).shape
             if shape != (count,):
                 raise InputError(
@@ -73,11 +79,20 @@ class PhotosensorArray(eqx.Module):
         _require(
             self.radius, lambda r: np.isfinite(r) & (r > 0), "sensors.radius", "not positive", "give a radius in mm"
         )
+        _require(
+            self.weight, lambda w: np.isfinite(w) & (w >= 0), "sensors.weight", "negative or not finite", "give 0 to 1"
+        )
 
     @property
     def count(self) -> int:
-        """Number of sensors."""
+        """Number of sensors, places that are left empty included."""
         return self.uv.shape[0]
+
+    def chosen(self, index: Int[np.ndarray, " kept"]) -> PhotosensorArray:
+        """The sensors with the given indices alone, each with weight 1."""
+        kept = (np.asarray(leaf)[index] for leaf in (self.uv, self.patch, self.kind, self.radius))
+        uv, patch, kind, radius = kept
+        return PhotosensorArray(uv, patch, self.types, kind, radius, self.efficiency)
 
 
 def _floating(value: Array | np.ndarray) -> Array:

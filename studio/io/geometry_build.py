@@ -67,6 +67,7 @@ class Group:
     efficiency: tuple[float, ...]
     kind: np.ndarray
     radius: np.ndarray
+    weight: np.ndarray
     layout: placing.Layout
     off_wall: np.ndarray | None
     tolerance: ToleranceModel
@@ -127,16 +128,17 @@ def _group(
     efficiency = tuple(given) if isinstance(given, list) else (given,) * len(types)
     face = entry.radius or max(one.radius for one in types)
     layout, off_wall, places = _layout(document, volume, entry, path, face)
-    kind, radius = np.zeros(len(layout.patch), dtype=int), None
+    kind, radius, weight = np.zeros(len(layout.patch), dtype=int), None, None
     if isinstance(entry.layout, TableModel):
         rows = entry.layout.rows
-        radius = rows.radius
+        radius, weight = rows.radius, rows.weight
         if rows.types is not None:
             kind = _indices(document, rows.types, entry.type_names, path, rows.offsets, "sensor type")
     if radius is None:
         usual = np.array([one.radius for one in types])[kind]
         radius = usual if entry.radius is None else np.full(len(usual), entry.radius)
-    return Group(types, efficiency, kind, radius, layout, off_wall, entry.tolerance, path, places)
+    weight = np.ones(len(kind)) if weight is None else weight
+    return Group(types, efficiency, kind, radius, weight, layout, off_wall, entry.tolerance, path, places)
 
 
 def _type(document: Document, name: str, path: KeyPath, own: Mapping[str, SensorType]) -> SensorType:
@@ -328,6 +330,7 @@ def _array(document: Document, groups: list[Group]) -> PhotosensorArray:
         kind=np.concatenate(kinds),
         radius=np.concatenate([group.radius for group in groups]),
         efficiency=np.array(efficiencies),
+        weight=np.concatenate([group.weight for group in groups]),
     )
 
 

@@ -160,7 +160,7 @@ class TableModel(StrictModel):
     rows: Annotated[
         RowTable,
         _parsed(parse_chart_rows),
-        _rows_schema("A line naming the columns (patch u v [w] [radius/mm] [type]), then one row a sensor."),
+        _rows_schema("A line naming the columns (patch u v [w] [radius/mm] [type] [weight]), then one row a sensor."),
     ]
 
 

@@ -130,6 +130,8 @@ def _columns(volume: AbstractVolume, sensors: PhotosensorArray) -> dict[str, lis
     own = np.array([one.radius for one in sensors.types]).astype(radius.dtype)[kind]
     if not np.array_equal(radius, own):
         columns["radius/mm"] = [exact(value) for value in radius]
+    if np.any(np.asarray(sensors.weight) != 1):
+        columns["weight"] = [exact(value) for value in np.asarray(sensors.weight)]
     if len(sensors.types) > 1:
         columns["type"] = [sensors.types[i].name for i in kind]
     return columns

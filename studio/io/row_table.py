@@ -9,7 +9,7 @@ import numpy as np
 
 from .._checks import InputError
 
-_CHART_COLUMNS = ("patch", "u", "v", "w", "radius/mm", "type")
+_CHART_COLUMNS = ("patch", "u", "v", "w", "radius/mm", "type", "weight")
 _CHART_EXAMPLE = "begin with a line naming the columns, for example 'patch u v', then one row a sensor"
 _POSITION_EXAMPLE = "write one row a sensor: three numbers x y z"
 _EFFICIENCY_EXAMPLE = "begin with the line 'wavelength/nm efficiency', then one row a point, for example '400 0.3'"
@@ -21,7 +21,8 @@ class RowTable:
 
     - `numbers (sensors, 2 or 3)`: positions, or chart coordinates; or points of a quantum efficiency.
     - `offsets (sensors,)`: the row of the block, from 0, that each sensor or point stands in.
-    - `patches`, `types (sensors,)`: names, or None without such a column; `radius (sensors,)` in mm or None.
+    - `patches`, `types (sensors,)`: names, or None without such a column; `radius (sensors,)` in mm or None; `weight
+      (sensors,)`: see `PhotosensorArray`, or None.
     """
 
     numbers: np.ndarray
@@ -29,6 +30,7 @@ class RowTable:
     patches: list[str] | None = None
     radius: np.ndarray | None = None
     types: list[str] | None = None
+    weight: np.ndarray | None = None
 
     @property
     def count(self) -> int:
@@ -86,7 +88,13 @@ def parse_chart_rows(text: object) -> RowTable:
         if (radius <= 0).any():
             row = int(np.argmax(radius <= 0))
             raise _row_error(offsets[row], "a radius must be positive", columns["radius/mm"][row], "give radii in mm")
-    return RowTable(numbers, np.array(offsets), columns.get("patch"), radius, columns.get("type"))
+    weight = None
+    if "weight" in columns:
+        weight = _numbers([[word] for word in columns["weight"]], offsets, 1, "give weights from 0 to 1")[:, 0]
+        if (weight < 0).any():
+            row = int(np.argmax(weight < 0))
+            raise _row_error(offsets[row], "a weight is negative", columns["weight"][row], "give weights from 0 to 1")
+    return RowTable(numbers, np.array(offsets), columns.get("patch"), radius, columns.get("type"), weight)
 
 
 def format_rows(columns: Mapping[str, Sequence[str]]) -> list[str]:

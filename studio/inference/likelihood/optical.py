@@ -58,10 +58,9 @@ class OpticalLikelihood(AbstractLikelihood):
             information = jnp.where(arrivals.kind == index, value, information)
         if self.doubt:
             information = information / (1 + information * (self.doubt * arrivals.charge) ** 2)
-        return (
-            Measured(arrivals.charge, information),
-            Measured(time, fired * genuine / (variance + smear**2 + (self.doubt * _DOUBTED_TIME) ** 2)),
-        )
+        of_time = fired * genuine / (variance + smear**2 + (self.doubt * _DOUBTED_TIME) ** 2)
+        weight = arrivals.weight
+        return Measured(arrivals.charge, weight * information), Measured(time, weight * of_time)
 
     def judge(
         self, detector: Detector, readout: Readout, measured: tuple[Measured, ...], channels: Int[Array, " n"]
@@ -79,13 +78,15 @@ class OpticalLikelihood(AbstractLikelihood):
             variance = middle * (1 + spread**2) + (self.doubt * middle) ** 2
             value = _student((observed - charge.mean) ** 2 / variance) - 0.5 * jnp.log(variance)
         fired = -jnp.expm1(-charge.mean)
-        precision = time.information / jnp.maximum(fired, 1e-20)
+        weight = detector.sensors.weight[channels]
+        there = weight > 0.5
+        precision = time.information / jnp.maximum(fired * jnp.where(there, weight, 1.0), 1e-20)
         residual = readout.time[..., channels] - time.mean
         # Dark hits and late light hardly pull.
         time_value = _student(residual**2 * precision) + 0.5 * jnp.log(jnp.maximum(precision, 1e-30))
         time_value = jnp.where(hit, time_value, 0.0)
         pearson = (observed - charge.mean) ** 2 / variance
-        return Judged(value + time_value, pearson)
+        return Judged(jnp.where(there, value + time_value, 0.0), jnp.where(there, pearson, 0.0))
 
 
 def _student(pull_squared: Float[Array, "..."]) -> Float[Array, "..."]:

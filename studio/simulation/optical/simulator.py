@@ -33,11 +33,12 @@ class Expectation(NamedTuple):
 
 class Arrivals(NamedTuple):
     """Light arriving at sensors: `charge (n,)`, mean in photoelectrons, dark counts included; `pulse`: when the light
-    arrives; `kind (n,)`: the sensor's type."""
+    arrives; `kind (n,)`: the sensor's type; `weight (n,)`: whether there is one, see `PhotosensorArray`."""
 
     charge: Float[Array, " n"]
     pulse: Pulse
     kind: Int[Array, " n"]
+    weight: Float[Array, " n"]
 
 
 class OpticalSimulator(AbstractSimulator):
@@ -76,14 +77,17 @@ class OpticalSimulator(AbstractSimulator):
             raise InputError("stretches without segments", key="kink_modes", value=self.kink_modes, remedy=remedy)
 
     def expected(self, detector: Detector, event: Primary) -> Expectation:
-        """Mean charge, first-hit time and its spread for one primary; vmap over stacks. Fields are `(sensors,)`."""
+        """Mean charge, first-hit time and its spread for one primary; vmap over stacks. Fields are `(sensors,)`.
+
+        The charge of a place that is not quite a sensor is that part of one.
+        """
         arrivals = self.arrivals(detector, event)
         time, variance = first_hit(arrivals.charge, arrivals.pulse)
         smear = time_smear(detector, arrivals.kind, arrivals.charge)
-        return Expectation(arrivals.charge, time, jnp.sqrt(variance + smear**2))
+        return Expectation(arrivals.charge * arrivals.weight, time, jnp.sqrt(variance + smear**2))
 
     def sample(self, detector: Detector, event: Primary, key: PRNGKeyArray) -> Readout:
-        """One event as recorded; fields are `(sensors,)`."""
+        """One event as recorded; fields are `(sensors,)`. Only places of a weight above one half have a sensor."""
         particle_key, detection_key = jax.random.split(key)
         light = sampled_emission(self, detector, event, particle_key)
         return record(detector, self._chunked(detector, light), detection_key)
@@ -118,7 +122,7 @@ def _chunk(detector: Detector, channels: Int[Array, " n"]) -> Sensors:
     sensors = detector.sensors
     uv, patch = sensors.uv[channels], sensors.patch[channels]
     position, normal = detector.volume.surface_point(patch, uv), detector.volume.normal(patch, uv)
-    return Sensors(position, normal, sensors.radius[channels], sensors.kind[channels])
+    return Sensors(position, normal, sensors.radius[channels], sensors.kind[channels], sensors.weight[channels])
 
 
 def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
@@ -129,7 +133,7 @@ def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
     charge = jnp.sum(joined.charge, axis=1)
     dark = jnp.asarray([entry.dark_rate for entry in detector.sensors.types], charge.dtype) * detector.electronics.gate
     pulse = _pulse(sensors, light.delays, joined, _membership(light))
-    return Arrivals(charge * efficiency + dark[sensors.kind], pulse, sensors.kind)
+    return Arrivals(charge * efficiency + dark[sensors.kind], pulse, sensors.kind, sensors.weight)
 
 
 def _pulse(sensors: Sensors, delays: tuple[Moments, ...], light: Light, member: np.ndarray) -> Pulse:

@@ -26,12 +26,14 @@ _PEAK = 0.04
 
 
 class Sensors(NamedTuple):
-    """A chunk of sensors: `position (n, 3)`, `normal (n, 3)`, `radius (n,)`, and `kind (n,)`, index of the type."""
+    """A chunk of sensors: `position (n, 3)`, `normal (n, 3)`, `radius (n,)`, `kind (n,)`, index of the type, and
+    `weight (n,)`."""
 
     position: Float[Array, "n 3"]
     normal: Float[Array, "n 3"]
     radius: Float[Array, " n"]
     kind: Array
+    weight: Float[Array, " n"]
 
 
 class Light(NamedTuple):
