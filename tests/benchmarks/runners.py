@@ -7,7 +7,8 @@
   processes that know nothing of each other and share the same shards out; the best of several turns, all in one run.
 - `overhead`: time of a step whose shards cost nothing, on Ray and on this process's own runner.
 - `memory`: a study of Super-Kamiokande with all tubes free on one worker, one event a step: the largest resident memory of
-  driver, worker and everything Ray starts (added up over processes), after 10 steps and to the end.
+  driver, worker and everything Ray starts (added up over processes), after 10 steps, half of them and all, and to the end of
+  the study, which judges the design on all events and draws pictures.
 
 Needs the whole package. Programs are compiled once and kept in a temporary folder.
 """
@@ -164,15 +165,17 @@ def memory(programs, steps):
         command += ["--devices", "1", "--skip-gradient-check", "--quiet", "--tracking-uri", "none"]
         environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": programs, "PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-        peaks, early = {}, None
+        peaks, marks = {}, {}
         while process.poll() is None:
             for name, size in resident(process.pid).items():
                 peaks[name] = max(peaks.get(name, 0), size)
             history = out / "history.jsonl"
-            if early is None and history.exists() and history.read_bytes().count(b"\n") > 10:
-                early = dict(peaks)
+            done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0
+            for mark in (10, steps // 2, steps):
+                if done >= mark and mark not in marks:
+                    marks[mark] = dict(peaks)
             time.sleep(0.5)
-    return {"steps": steps, "exit": process.returncode, "after_10_steps_mb": early, "to_the_end_mb": peaks}
+    return {"steps": steps, "exit": process.returncode, "after_steps_mb": marks, "with_pictures_mb": peaks}
 
 
 def resident(root):
