@@ -40,6 +40,7 @@ class StandIn(AbstractPhysics):
         distance = jnp.sqrt(jnp.sum(offset**2, axis=-1) + 100.0**2)
         facing = jax.nn.softplus(4 * jnp.sum(offset * normals, axis=-1) / distance) / 4
         weight = event.kinetic_energy * facing * (radii / distance) ** 2 * jnp.exp(-distance / 2e4)
+        weight = weight * detector.sensors.weight
         return weight, offset / distance[:, None]
 
     def resolution_and_shares(self, detector, event):

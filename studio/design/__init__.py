@@ -2,6 +2,7 @@
 
 from .audit import Audit, AuditRow, audit
 from .certificate import Certificate, certificate
+from .choice import Choice, choice_gap, heaviest
 from .constraints import (
     AbstractConstraint,
     AtLeast,
@@ -69,6 +70,7 @@ __all__ = [
     "Audit",
     "AuditRow",
     "Certificate",
+    "Choice",
     "Columnwise",
     "DesignSpace",
     "DirectionCheck",
@@ -102,9 +104,11 @@ __all__ = [
     "audit",
     "certificate",
     "check_gradient",
+    "choice_gap",
     "combine",
     "event_keys",
     "first_order",
+    "heaviest",
     "optimise",
     "push_apart",
     "summaries",

@@ -23,7 +23,7 @@ from ..event.gun import contained_length
 from ..io.geometry import load_detector
 from ..units import m
 from .bounds import natural_bound
-from .config import WANTED, Budget, DirectionAround, Experiment, Symmetry
+from .config import WANTED, Budget, DirectionAround, Experiment, SensorCount, Symmetry
 from .experiment_file import ExperimentFile
 from .physics import QUANTITIES, AbstractPhysics, CustomResolutions
 from .ties import symmetric
@@ -266,12 +266,20 @@ def _constraint(term: Any, baseline: Detector) -> Any:
     if isinstance(term, Budget):
         limit = float(face_area(baseline)) if term.at_most == "baseline" else float(term.at_most)
         return AtMost(face_area, limit, name="budget", unit="m2 of sensitive face")
+    if isinstance(term, SensorCount):
+        limit = float(standing(baseline)) if term.at_most == "baseline" else float(term.at_most)
+        return AtMost(standing, limit, name="sensor_count", unit="sensors")
     return MinimumSpacing(_positions, term.at_least)
 
 
+def standing(detector: Detector) -> jax.Array:
+    """How many sensors there are: the sum of their weights."""
+    return jnp.sum(detector.sensors.weight)
+
+
 def face_area(detector: Detector) -> jax.Array:
-    """What sensors cost: their sensitive area in m²."""
-    return jnp.pi * jnp.sum(detector.sensors.radius**2) / m**2
+    """What sensors cost: their sensitive area in m², empty places left out."""
+    return jnp.pi * jnp.sum(detector.sensors.weight * detector.sensors.radius**2) / m**2
 
 
 def _positions(detector: Detector) -> jax.Array:

@@ -25,6 +25,8 @@ def natural_bound(detector: Detector, path: str) -> AbstractBound:
     """What a leaf may become where nothing is said: sensors stay on their patch with their whole face, sizes stay positive."""
     if path == "sensors.uv":
         return wall_bound(detector)
+    if path == "sensors.weight":
+        return Interval(0.0, 1.0)
     if path.startswith(("volume.", "medium.")) or path in ("sensors.radius", "sensors.efficiency"):
         return Positive()
     return Unbounded()

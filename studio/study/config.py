@@ -128,7 +128,14 @@ class MinimumSpacing(StrictModel):
     at_least: PositiveLength
 
 
-Constraint = Annotated[Budget | MinimumSpacing, Field(discriminator="kind")]
+class SensorCount(StrictModel):
+    """How many sensors may stand, where `sensors.weight` is free: a number, or as many as in the geometry."""
+
+    kind: Literal["sensor_count"]
+    at_most: Literal["baseline"] | PositiveInt = "baseline"
+
+
+Constraint = Annotated[Budget | MinimumSpacing | SensorCount, Field(discriminator="kind")]
 
 
 OptimiserKind = Literal[

@@ -22,6 +22,7 @@ from ..io.geometry import load_detector, save_detector
 from ..tracking import AbstractTracker, NoTracker
 from .assembly import Assembly, assemble, draw, fits
 from .checking import baseline_words
+from .choosing import WEIGHT, choice_report, decided
 from .environment import environment, git_state, packages
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
@@ -230,11 +231,12 @@ class _Stages:
             self.ledger.write_json(RESULT, self.result(solution, None, check, {"events": 0}))
             tracker.finish()
             return _solution(self.ledger)  # raises with the reason
-        save_detector(solution.tree, self.ledger.directory / DESIGN)
+        tree, choice = self.decided(solution.tree)
+        save_detector(tree, self.ledger.directory / DESIGN)
         # Read back, so that what is judged is what the file says.
         design = load_detector(self.ledger.directory / DESIGN)
         measured = {"events": 0} if validation is None else self.validate(validation, design)
-        result = self.result(solution, design, check, measured)
+        result = self.result(solution, design, check, measured) | choice
         write_validation_table(measured, self.ledger.directory)
         with self._timed("pictures"):
             picture = functools.partial(self.picture, validation, design, solution.best_step)
@@ -283,6 +285,15 @@ class _Stages:
                 self.observer.advance(line | {"events": (line["evaluations"] - evaluations) * self.evaluate.batch})
                 evaluations = line["evaluations"]
         return self.optimisation.finish(state)
+
+    def decided(self, tree: Detector) -> tuple[Detector, dict[str, Any]]:
+        """The design with sensors that stand or do not, where places were free, and what that says in `result.json`."""
+        if WEIGHT not in self.assembly.experiment.free_paths:
+            return tree, {}
+        with self._timed("choice"):
+            design, choice = decided(tree, self.assembly.constraints, self.evaluate)
+        self.observer.note(f"chose {choice}")
+        return design, {"choice": choice_report(choice)}
 
     def _steps_done(self, state: Any, records: Sequence[Any]) -> list[dict[str, Any]]:
         """Steps count from here: their lines first, then the checkpoint that says how long the history is."""
