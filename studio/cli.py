@@ -350,6 +350,34 @@ def validate(target: Path, events: int | None, seed: int | None, running: _Runni
 
 
 @commands.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--spacing", help="Of the places, with its unit, such as '60 cm' [default: the diameter of a face].")
+@click.option("--moves", type=click.IntRange(1), default=8, show_default=True, help="How many are evaluated exactly.")
+@_running
+@_quiet
+@_json
+def certify(study: Path, spacing: str | None, moves: int, running: _Running, quiet: bool, as_json: bool) -> None:
+    """Look for a single move of a sensor that would better the design of STUDY, a directory, over the whole wall."""
+    from .study.experiment_file import read_begun
+
+    file, grid = read_begun(study), _length("--spacing", spacing)
+    _start_jax()
+    from .console import Progressing, show_certificate
+    from .study.certificate import certify as search
+
+    observer = Progressing(quiet)
+    try:
+        with running.start(observer.note) as working:
+            report = search(file, study, runner=working, observer=observer, spacing=grid, moves=moves)
+    finally:
+        observer.close()
+    if as_json:
+        _print_json(report)
+    else:
+        show_certificate(report)
+
+
+@commands.command()
 @click.argument("designs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--experiment", type=click.Path(path_type=Path), help="Whose events to use [default: contained muons].")
 @click.option("--events", type=click.IntRange(2), default=400, show_default=True, help="Events a design.")
@@ -461,6 +489,18 @@ def doctor(full: bool, quiet: bool, as_json: bool) -> None:
         show_findings(findings)
     if missing:
         raise StudioError(f"studies cannot run here for want of: {', '.join(missing)}")
+
+
+def _length(key: str, text: str | None) -> float | None:
+    """A positive length of an option, in mm."""
+    from .units import parse_quantity
+
+    if text is None:
+        return None
+    value = parse_quantity(text, "length", key=key)
+    if value <= 0:
+        raise InputError("not positive", key=key, value=text, remedy="write for example '60 cm'")
+    return value
 
 
 def _fresh_directory(parent: Path, name: str) -> Path:

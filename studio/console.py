@@ -230,6 +230,30 @@ def _with_interval(measured: Mapping[str, float], factor: float) -> str:
     return f"{value:.4g} [{low:.4g}, {high:.4g}]"
 
 
+def show_certificate(report: Mapping[str, Any]) -> None:
+    """What single moves of a sensor are worth."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    table = Table(title=f"The best of {report['moves']} single moves, to {report['places']} places")
+    for name in ("sensor", "from (m)", "to (m)", "gain"):
+        table.add_column(name, justify="right")
+    for move in report["evaluated"]:
+        places = [", ".join(f"{value / 1000:.2f}" for value in move[end]) for end in ("from", "to")]
+        table.add_row(str(move["sensor"]), *places, f"{move['gain']:+.2e}")
+    if report["evaluated"]:
+        console.print(table)
+    best = report["best"]
+    if best is None:
+        words = "no single move that is allowed betters it"
+    else:
+        words = f"the best single move gains {best['gain']:.2e}: moves of single sensors are {_worth(best['gain'])}"
+    console.print(f"objective {report['objective']:.6g}; {words}")
+
+
+def _worth(gain: float) -> str:
+    """A change of a mean of logarithms in words."""
+    return f"worth {100 * gain:.2g} % of a resolution"
+
+
 def show_findings(findings: Sequence[Finding]) -> None:
     """What `studio doctor` found, a line each; below it, where something is amiss, what follows and what helps."""
     width = max(len(finding.name) for finding in findings)

@@ -19,11 +19,14 @@ from ..io.geometry import load_detector
 from .assembly import Assembly, assemble
 from .choosing import WEIGHT
 from .experiment_file import ExperimentFile
+from .ledger import Ledger
 from .measure import study_designs
 from .objective_shards import ShardedObjective
 from .observer import AbstractObserver
 from .physics import AbstractPhysics
 from .report import plain
+
+CERTIFICATE = "certificate.json"
 
 # Moves that are audited at most before one gives up finding allowed ones.
 _AUDITED = 2000
@@ -44,7 +47,7 @@ def certify(
     Every sensor of a type may move to every place of a grid over the wall with `spacing` (mm; by default the diameter of a
     face). The derivative of the objective by the weight of sensors and of empty places ranks all moves; the `moves` first ones
     that the constraints allow are then evaluated exactly. A gain of none of them says that no single move is worth making,
-    as far as the first order can tell.
+    as far as the first order can tell. What is returned is written to `certificate.json` in the study's directory, too.
 
     **Raises** `InputError` where the study has no design yet, or chose among places, which has a certificate of its own.
     """
@@ -63,7 +66,7 @@ def certify(
         observer.advance({"events": search.events})
     found.sort(key=lambda move: -move["gain"])
     best = found[0] if found and found[0]["gain"] > 0 else None
-    return plain(
+    report = plain(
         {
             "objective": search.value,
             "spacing": search.spacing,
@@ -74,6 +77,8 @@ def certify(
             "best": best,
         }
     )
+    Ledger(directory).write_json(CERTIFICATE, report)
+    return report
 
 
 class _Search:

@@ -1,10 +1,13 @@
 """The best single move of a sensor, against all moves that there are."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
 
 from studio import InputError, LocalRunner, Study, load_detector, replace, save_detector
+from studio.cli import run
 from studio.design import audit
 from studio.detector import layouts
 from studio.study import read_experiment
@@ -112,6 +115,20 @@ def test_a_design_that_a_move_has_improved_has_less_to_gain(directory, certifica
         )
     assert again["objective"] == pytest.approx(certificate["objective"] - certificate["best"]["gain"], rel=1e-9)
     assert (again["best"] or {"gain": 0.0})["gain"] < certificate["best"]["gain"]
+
+
+def test_the_command(directory, monkeypatch, capsys, certificate):
+    monkeypatch.setattr("studio.study.assembly.physics_of", lambda file, detector: StandIn())
+    command = ["certify", str(directory), "--spacing", "1 m", "--moves", "5", "--quiet"]
+    assert run([*command, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((directory / "certificate.json").read_text()) == json.loads(json.dumps(certificate))
+    assert run(command) == 0
+    table = capsys.readouterr().out
+    assert f"the best single move gains {certificate['best']['gain']:.2e}" in table
+    for spacing, words in (("1", "unit"), ("-2 m", "not positive")):
+        assert run(["certify", str(directory), "--spacing", spacing]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_what_has_no_design_or_another_certificate_is_refused(directory, tmp_path):
