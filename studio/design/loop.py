@@ -25,7 +25,7 @@ from .state import Best, Start, State
 from .together import Asking, Request, together
 
 #: How often a design is judged on the reference events where every step draws its own.
-_REFERENCE_INTERVAL = 10
+REFERENCE_INTERVAL = 10
 
 
 class Optimisation:
@@ -274,7 +274,7 @@ class Optimisation:
                 return advance, (iterate.coordinates, iterate.evaluation)
             if not (advance.settled or last):
                 return advance, None
-        elif not (last or number % _REFERENCE_INTERVAL == 0):
+        elif not (last or number % REFERENCE_INTERVAL == 0):
             return advance, None
         restored = self.problem.restore(iterate.coordinates, iterate.constraint_scales)
         if restored.worst > self.problem.acceptable:
