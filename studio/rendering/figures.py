@@ -21,7 +21,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from .._checks import InputError
 from ..detector import Detector
@@ -162,6 +162,9 @@ def search_plot(
             else:
                 axes.plot(events, best, color=colour, linewidth=2.2, drawstyle="steps-post", label=label)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         note = "" if weight is None else f" (one with its derivative counts {weight:g})"
         axes.set_xlabel(f"simulated events{note}")
         axes.set_ylabel("best objective")

@@ -95,7 +95,7 @@ def _begin(ledger: Ledger, file: ExperimentFile, assembly: Assembly, budget: int
         raise InputError(problem, file=ledger.directory, remedy=remedy)
 
 
-class _Spent(Exception):
+class _SpentError(Exception):
     """The budget does not suffice for the next evaluation."""
 
 
@@ -125,10 +125,10 @@ class _Meter:
         return self._timed("forward", self.evaluation.forward, wanted)
 
     def with_gradients(self, wanted: Sequence[tuple[Any, int]]) -> list[Evaluation]:
-        """Values and gradients. **Raises** `_Spent` where they cannot be paid for."""
+        """Values and gradients. **Raises** `_SpentError` where they cannot be paid for."""
         events = sum(self._events(step) for _, step in wanted)
         if self.spent + self.cost * events > self.allowed:
-            raise _Spent
+            raise _SpentError
         self.gradient_events += events
         return self._timed("with_gradient", self.evaluation.many, wanted)
 
@@ -252,7 +252,7 @@ class _Work:
         while not optimisation.done(state):
             try:
                 state, records = optimisation.step(state)
-            except _Spent:
+            except _SpentError:
                 break
             curve.append((meter.spent, records[-1].best))
             for number, record in enumerate(records):
@@ -334,13 +334,13 @@ class _Work:
         for result in methods.values():
             if "objective" in result:
                 result["gain"] = start - result["objective"]["value"]
-        timing = {kind: _seconds_per_event(found.values(), kind) for kind in ("forward", "with_gradient")}
+        forward, with_gradient = (_seconds_per_event(found.values(), kind) for kind in ("forward", "with_gradient"))
         for result in methods.values():
             for key in ("seconds", "timed_events"):
                 result.pop(key, None)
         feasible = [name for name in METHODS if methods[name]["feasible"]]
         best = min(feasible, key=lambda name: methods[name]["objective"]["value"], default=None)
-        ratio = timing["with_gradient"] / timing["forward"] if all(timing.values()) else None
+        ratio = with_gradient / forward if forward and with_gradient else None
         return plain(
             {
                 "format": 1,
@@ -353,10 +353,10 @@ class _Work:
                 },
                 "methods": methods,
                 "best": best,
-                "seconds_per_event": timing,
+                "seconds_per_event": {"forward": forward, "with_gradient": with_gradient},
                 "measured_gradient_cost": ratio,
                 "seed": self.assembly.experiment.seed,
-                "versions": {key: value for key, value in environment().items()},
+                "versions": environment(),
             }
         )
 
