@@ -237,6 +237,63 @@ def optimise(
 
 
 @commands.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the results [default: runs/NAME_baselines].")
+@click.option(
+    "--budget",
+    type=click.IntRange(1),
+    help="Simulated events of each way [default: what the experiment's optimiser spends].",
+)
+@click.option(
+    "--gradient-cost", type=click.FloatRange(1), help="For how many events one with its gradient counts [default: 3]."
+)
+@_seed
+@_running
+@_quiet
+@_json
+def baselines(
+    experiment: Path,
+    out: Path | None,
+    budget: int | None,
+    gradient_cost: float | None,
+    seed: int | None,
+    running: _Running,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Compare ways to a design of EXPERIMENT: as built, uniform, random, greedy, CMA-ES, gradient.
+
+    All of them may simulate the same number of events. What lies in the directory already is not computed again.
+    """
+    from .study.experiment_file import read_experiment
+
+    file = read_experiment(experiment).with_values({} if seed is None else {"seed": seed})
+    directory = out or Path("runs") / f"{experiment.stem}_baselines"
+    _start_jax()
+    from .console import Progressing, show_baselines
+    from .study.baselines import GRADIENT_COST, compare_ways
+
+    observer = Progressing(quiet)
+    try:
+        with running.start(observer.note) as working:
+            report = compare_ways(
+                file,
+                directory,
+                runner=working,
+                observer=observer,
+                budget=budget,
+                gradient_cost=gradient_cost or GRADIENT_COST,
+            )
+    finally:
+        observer.close()
+    if as_json:
+        _print_json(report)
+    else:
+        show_baselines(report)
+        print(f"all of it is in {directory}")
+
+
+@commands.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @_running
 @_tracking

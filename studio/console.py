@@ -170,6 +170,40 @@ def show_gain(result: Mapping[str, Any]) -> None:
     console.print("feasible" if result["feasible"] else "NOT FEASIBLE: a constraint is broken, see above", style="bold")
 
 
+def show_baselines(report: Mapping[str, Any]) -> None:
+    """The table of ways to a design: objective, gain against the geometry as built, terms, what was simulated."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
+    budget, methods = report["budget"], report["methods"]
+    terms = list(methods["as_built"]["objective"]["terms"])
+    table = Table(title=f"Within {budget['simulated_events']:,} simulated events")
+    for column in ("", "objective", "gain", *(terms if len(terms) > 1 else ()), "designs", "events", "with gradient"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_column("feasible")
+    for name, found in methods.items():
+        if "objective" not in found:
+            table.add_row(name.replace("_", " "), found["status"].replace("_", " "))
+            continue
+        value, counts = found["objective"], found["simulated_events"]
+        shown = [number(value["terms"][term]) for term in terms] if len(terms) > 1 else []
+        table.add_row(
+            name.replace("_", " "),
+            number(value["value"]),
+            f"{found['gain']:+.4f}",
+            *shown,
+            str(found["evaluations"]),
+            f"{counts['forward']:,}",
+            f"{counts['with_gradient']:,}",
+            "yes" if found["feasible"] else "NO",
+        )
+    console.print(table)
+    for name, found in methods.items():
+        if "objective" not in found:
+            console.print(f"{name.replace('_', ' ')}: {found['reason']}", soft_wrap=True)
+    measured = report["measured_gradient_cost"]
+    took = "" if measured is None else f"; here it took {measured:.1f} times as long"
+    console.print(f"an event with its gradient counts {budget['gradient_cost']:g} times{took}", soft_wrap=True)
+
+
 def _failed(validation: Mapping[str, Any]) -> str:
     words = []
     for design, measured in validation["measured"].items():

@@ -118,6 +118,7 @@ def test_json_is_one_object_and_everything_else_goes_to_standard_error(folder, c
     lines = [
         ("optimise study.yaml --out run --skip-gradient-check", "optimise: 3/3"),
         ("optimise study.yaml --out quiet --skip-gradient-check --quiet", ""),
+        ("baselines study.yaml --out ways", "gradient: 3/3"),
         ("resume run", ""),
         ("validate run --events 20", "measure: 4/4"),
         ("validate study.yaml --events 20", "measure: 2/2"),
@@ -296,5 +297,16 @@ def test_the_real_command_in_a_pipe(tmp_path):
 def test_version_and_help():
     done = process("--help", cwd=ROOT)
     assert done.returncode == 0
-    for command in ("new", "check", "simulate", "reconstruct", "optimise", "validate", "resume", "compare", "doctor"):
+    for command in (
+        "new",
+        "check",
+        "simulate",
+        "reconstruct",
+        "optimise",
+        "validate",
+        "resume",
+        "compare",
+        "baselines",
+        "doctor",
+    ):
         assert f"  {command} " in done.stdout

@@ -23,7 +23,12 @@ def test_imports_point_one_way():
 
 @pytest.mark.parametrize(
     ("library", "home"),
-    [("pyvista", "rendering/scene.py"), ("vtkmodules", "rendering/scene.py"), ("trimesh", "io/meshes.py")],
+    [
+        ("pyvista", "rendering/scene.py"),
+        ("vtkmodules", "rendering/scene.py"),
+        ("trimesh", "io/meshes.py"),
+        ("cma", "design/black_box.py"),
+    ],
 )
 def test_one_module_imports_a_library_that_may_fail(library, home):
     """VTK ends the process where there is no OpenGL, and readers of meshes change: each has one door."""

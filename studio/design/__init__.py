@@ -1,6 +1,8 @@
 """Design: free leaves, bounds, constraints, objectives and optimisers on any pytree. It knows nothing of detectors."""
 
 from .audit import Audit, AuditRow, audit
+from .baselines import greedy, random_designs
+from .black_box import black_box
 from .certificate import Certificate, certificate
 from .choice import Choice, choice_gap, heaviest
 from .constraints import (
@@ -102,15 +104,18 @@ __all__ = [
     "UnitVector",
     "WeightedSum",
     "audit",
+    "black_box",
     "certificate",
     "check_gradient",
     "choice_gap",
     "combine",
     "event_keys",
     "first_order",
+    "greedy",
     "heaviest",
     "optimise",
     "push_apart",
+    "random_designs",
     "summaries",
     "summaries_pull_back",
     "trace_counts",

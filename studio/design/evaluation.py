@@ -20,7 +20,7 @@ class Evaluation(eqx.Module):
     """An objective at one design.
 
     - `value`: the objective.
-    - `gradient`: by the values of the free leaves, a dict `path -> array` of the leaves' shapes.
+    - `gradient`: by the values of the free leaves, a dict `path -> array` of the leaves' shapes; empty where nobody wants it.
     - `terms`: the objective's named parts.
     """
 
@@ -154,6 +154,13 @@ class LocalEvaluation:
         """The objective alone, without the cost of its gradient."""
         leaves = self._leaves(tree)
         return float(_value(self.objective, _bare(tree, leaves), leaves, self.events_at(step), self.chunk))
+
+    def forward(self, tree: Any, step: int) -> Evaluation:
+        """The objective with its terms and an empty gradient, whose cost is saved."""
+        leaves = self._leaves(tree)
+        gathered = summaries(self.objective, _bare(tree, leaves), leaves, self.events_at(step), self.chunk)
+        value, terms, _ = jax.device_get(combine(self.objective, gathered))
+        return Evaluation(value, {}, terms)
 
     def faulty_events(self, tree: Any, step: int, limit: int = 2048) -> dict[str, list[int]]:
         """Which of the first `limit` events have a summary, or a derivative by a free leaf, that is not finite.

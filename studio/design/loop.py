@@ -25,7 +25,7 @@ from .state import Best, Start, State
 from .together import Asking, Request, together
 
 #: How often a design is judged on the reference events where every step draws its own.
-_REFERENCE_INTERVAL = 10
+REFERENCE_INTERVAL = 10
 
 
 class Optimisation:
@@ -70,11 +70,11 @@ class Optimisation:
         chunk: int | None = None,
         blame: Callable[[Any], str] | None = None,
     ):
-        self.steps, self.starts, self.seed = _count("steps", steps), _count("starts", starts), seed
+        self.steps, self.starts, self.seed = whole_number("steps", steps), whole_number("starts", starts), seed
         self.tree, self.space = tree, DesignSpace.of(tree, free)
         self.local = None
         if evaluate is None:
-            self.local = LocalEvaluation(_as_objective(objective), self.space.names, events, seed=seed, chunk=chunk)
+            self.local = LocalEvaluation(as_objective(objective), self.space.names, events, seed=seed, chunk=chunk)
             evaluate, value, blame = self.local, self.local.value, self.local.blame
             deterministic = self.local.deterministic
         self.deterministic = True if deterministic is None else deterministic
@@ -274,7 +274,7 @@ class Optimisation:
                 return advance, (iterate.coordinates, iterate.evaluation)
             if not (advance.settled or last):
                 return advance, None
-        elif not (last or number % _REFERENCE_INTERVAL == 0):
+        elif not (last or number % REFERENCE_INTERVAL == 0):
             return advance, None
         restored = self.problem.restore(iterate.coordinates, iterate.constraint_scales)
         if restored.worst > self.problem.acceptable:
@@ -326,7 +326,7 @@ class Optimisation:
             terms={name: float(term) for name, term in iterate.evaluation.terms.items()},
             gradient_norm=float(np.sqrt(sum(np.sum(np.asarray(g, float) ** 2) for g in gradient.values()))),
             violation=self.problem.worst(iterate.coordinates, iterate.prepared, iterate.constraint_scales),
-            violations={c.name: _worst_row(c, row) for c, row in zip(self.constraints, rows, strict=True)},
+            violations={c.name: worst_row(c, row) for c, row in zip(self.constraints, rows, strict=True)},
             best=float(state.best.value) if found else None,
             step_length=length,
             penalty=float(iterate.penalty),
@@ -368,7 +368,8 @@ def _with_starts(state: State, starts: Sequence[Start]) -> State:
     return dataclasses.replace(state, starts=tuple(starts))
 
 
-def _as_objective(objective: Any) -> AbstractObjective:
+def as_objective(objective: Any) -> AbstractObjective:
+    """An objective from what users give. **Raises** `InputError` for anything else."""
     if isinstance(objective, AbstractObjective):
         return objective
     if callable(objective):
@@ -377,7 +378,8 @@ def _as_objective(objective: Any) -> AbstractObjective:
     raise InputError("not an objective", key="objective", value=objective, remedy=remedy)
 
 
-def _count(key: str, value: Any) -> int:
+def whole_number(key: str, value: Any) -> int:
+    """A count of at least one. **Raises** `InputError` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError("must be a whole number of at least 1", key=key, value=value)
     return int(value)
@@ -388,5 +390,6 @@ def _on_host(tree: Any) -> Any:
     return jax.tree.map(np.asarray, jax.device_get(tree))
 
 
-def _worst_row(constraint: Any, row: np.ndarray) -> float:
+def worst_row(constraint: Any, row: np.ndarray) -> float:
+    """The most violated row of a constraint, in its own unit."""
     return float(np.max(np.abs(row) if constraint.equality else row, initial=-np.inf))

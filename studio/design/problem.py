@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,14 +72,19 @@ class Problem:
 
     def evaluate_all(self, requests: Sequence[Request]) -> list[Evaluation]:
         """As `evaluate` for several designs, side by side where whoever evaluates can do that."""
-        self.evaluations += len(requests)
-        wanted = [(self.design(request.coordinates), request.step) for request in requests]
-        return [self._on_host(result) for result in self._evaluate_many(wanted)]
+        return [self._with_gradient(result) for result in self._answered(requests)]
 
-    def _on_host(self, result: Evaluation) -> Evaluation:
+    def values(self, requests: Sequence[Request]) -> list[Evaluation]:
+        """As `evaluate_all` where nobody looks at the gradients: they are left out."""
+        return [_on_host(result) for result in self._answered(requests)]
+
+    def _answered(self, requests: Sequence[Request]) -> Sequence[Evaluation]:
+        self.evaluations += len(requests)
+        return self._evaluate_many([(self.design(request.coordinates), request.step) for request in requests])
+
+    def _with_gradient(self, result: Evaluation) -> Evaluation:
         gradient = {name: np.asarray(result.gradient[name]) for name in self.space.names}
-        value = np.asarray(result.value, dtype=float).reshape(())
-        return Evaluation(value, gradient, {name: np.asarray(term, dtype=float) for name, term in result.terms.items()})
+        return dataclasses.replace(_on_host(result), gradient=gradient)
 
     def value(self, coordinates: Mapping[str, Any], step: int) -> float:
         """The objective alone."""
@@ -182,6 +188,12 @@ def finite(evaluation: Evaluation) -> bool:
     """Whether an evaluation holds finite numbers only."""
     arrays = [evaluation.value, *evaluation.gradient.values()]
     return all(bool(np.all(np.isfinite(array))) for array in arrays)
+
+
+def _on_host(result: Evaluation) -> Evaluation:
+    """Value and terms as numbers of this process."""
+    value = np.asarray(result.value, dtype=float).reshape(())
+    return Evaluation(value, {}, {name: np.asarray(term, dtype=float) for name, term in result.terms.items()})
 
 
 def _with_array_leaves(tree: Any, space: DesignSpace) -> Any:

@@ -21,7 +21,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from .._checks import InputError
 from ..detector import Detector
@@ -137,6 +137,39 @@ def history_plot(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[s
         for axes in (top, middle, bottom):
             axes.grid(color="#dddddd", linewidth=0.7)
         figure.align_ylabels((top, middle, bottom))
+        return _write(figure, path)
+
+
+def search_plot(
+    curves: Mapping[str, Sequence[tuple[float, float]]], path: str | os.PathLike[str], weight: float | None = None
+) -> Figure:
+    """How far several searches came: the best objective against the events they had simulated.
+
+    `curves`: by name, pairs (simulated events, best objective so far); one pair alone is a level, drawn across. `weight`: for how
+    many events one with a derivative counts, said at the axis. **Raises** `InputError` where there are none.
+    """
+    if not curves:
+        raise InputError("no searches", key="curves", remedy="give at least one")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 5.0), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        for (name, pairs), colour in zip(curves.items(), _cycle(len(curves)), strict=True):
+            events, best = np.asarray(pairs, float).T
+            label = name.replace("_", " ")
+            if len(events) == 1:
+                axes.axhline(best[0], color=colour, linewidth=1.4, linestyle="--", label=label)
+            else:
+                axes.plot(events, best, color=colour, linewidth=2.2, drawstyle="steps-post", label=label)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        note = "" if weight is None else f" (one with its derivative counts {weight:g})"
+        axes.set_xlabel(f"simulated events{note}")
+        axes.set_ylabel("best objective")
+        axes.grid(color="#dddddd", linewidth=0.7)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0.0)
         return _write(figure, path)
 
 

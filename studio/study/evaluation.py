@@ -53,6 +53,11 @@ class BoundEvaluation:
         results = self.objective.values_and_gradients([(tree, self.events_at(step)) for tree, step in wanted])
         return [Evaluation(np.asarray(result.value), result.gradient, result.terms) for result in results]
 
+    def forward(self, wanted: Sequence[tuple[Any, int]]) -> list[Evaluation]:
+        """As `many` without gradients, by a program that takes none."""
+        results = self.objective.values([(tree, self.events_at(step)) for tree, step in wanted])
+        return [Evaluation(np.asarray(result.value), {}, result.terms) for result in results]
+
     def value(self, tree: Any, step: int) -> float:
         """The objective alone, over the same events as the step's gradient."""
         return self.objective.value(tree, self.events_at(step)).value

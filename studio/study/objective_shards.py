@@ -184,9 +184,15 @@ class ShardedObjective:
         costs more than the gradients that are thrown away."""
         if self.one_pass:
             return dataclasses.replace(self.value_and_gradient(tree, groups), gradient={})
-        shards = self._shards(tree, groups)
-        summaries = _real_rows(shards, self._computed(self._summaries, shards))
-        return PopulationResult(*self._combined(summaries), {}, summaries)
+        return self.values([(tree, groups)])[0]
+
+    def values(self, wanted: Sequence[tuple[Any, Sequence[Primary]]]) -> list[PopulationResult]:
+        """The objective alone at several designs, each with its events, by a program that takes no derivatives: for searches
+        that never ask for one."""
+        by_design = [self._shards(tree, groups) for tree, groups in wanted]
+        results = self._by_design(self._summaries, by_design)
+        rows = [_real_rows(shards, found) for shards, found in zip(by_design, results, strict=True)]
+        return [PopulationResult(*self._combined(summaries), {}, summaries) for summaries in rows]
 
     def faulty_events(self, tree: Any, groups: Sequence[Primary]) -> dict[str, list[int]]:
         """Which events have a summary (key "objective") or a derivative by a free leaf (key: its path) that is not finite.

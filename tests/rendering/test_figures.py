@@ -19,7 +19,7 @@ from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.path import Path as Polygon
 
 from studio import Box, Cylinder, Detector, InputError, PhotosensorArray, Readout, Sphere, Water, replace
-from studio.rendering.figures import event_display, history_plot, layout_before_after
+from studio.rendering.figures import event_display, history_plot, layout_before_after, search_plot
 from studio.rendering.wall_map import wall_map
 from studio.units import m, mm
 from tests.tanks import cylinder, plain_sensor
@@ -340,6 +340,23 @@ def test_a_ledger_with_text_for_infinite_numbers_and_missing_ones_is_drawn(tmp_p
     assert np.flatnonzero(np.isnan(objective.get_ydata())).tolist() == [2]
     with pytest.raises(InputError, match="empty history"):
         history_plot([], tmp_path / "none.png")
+
+
+def test_searches_are_drawn_as_steps_and_single_designs_as_levels(tmp_path):
+    """The best objective stays until the next is found: no line slopes between two points."""
+    curves = {"as_built": [(40, 1.0)], "cma_es": [(40, 1.0), (120, 0.8), (400, 0.5)]}
+    figure = search_plot(curves, tmp_path / "searches.png", 3.0)
+    (axes,) = figure.axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert set(lines) == {"as built", "cma es"}
+    assert np.all(np.asarray(lines["as built"].get_ydata()) == 1.0)
+    assert np.transpose(lines["cma es"].get_data()).tolist() == [list(pair) for pair in curves["cma_es"]]
+    assert lines["cma es"].get_drawstyle() == "steps-post"
+    assert "counts 3" in axes.get_xlabel()
+    labels = [label.get_text() for label in axes.get_xticklabels() if 40 <= label.get_position()[0] <= 400]
+    assert labels == ["50", "100", "200"]
+    with pytest.raises(InputError, match="no searches"):
+        search_plot({}, tmp_path / "none.png")
 
 
 # ---- colours -----------------------------------------------------------------------------------------------------------

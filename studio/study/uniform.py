@@ -1,0 +1,94 @@
+"""A layout of equal spacing with the sensors of a given detector: what a person would build who knows nothing of the events."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import numpy as np
+
+from .._checks import InputError
+from ..detector import Detector, PhotosensorArray
+from ..detector.layouts import fibonacci_sphere
+from ..geometry import AbstractVolume, Box, Cylinder, Sphere
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def uniform_layout(detector: Detector) -> Detector:
+    """The same detector with as many sensors of the same types and sizes spread evenly.
+
+    Every patch that bears sensors gets its share by area, and they stand on a Fibonacci lattice there (González, Math. Geosci.
+    42 (2010) 49; on a disc the sunflower of Vogel, Math. Biosci. 44 (1979) 179), which exists for any number of them. Their
+    faces stay within the edges of the patch; several types alternate.
+
+    **Raises** `InputError` for a volume that is no cylinder, sphere or box.
+    """
+    volume, sensors = detector.volume, detector.sensors
+    bearing = np.unique(np.asarray(sensors.patch))
+    counts = _shares(_areas(volume)[bearing], sensors.count)
+    radius = float(np.max(np.asarray(sensors.radius)))
+    places = [_places(volume, int(patch), int(count), radius) for patch, count in zip(bearing, counts, strict=True)]
+    order = _alternating(np.asarray(sensors.kind))
+    array = PhotosensorArray(
+        np.concatenate(places).astype(np.asarray(sensors.uv).dtype),
+        np.repeat(bearing, counts),
+        sensors.types,
+        np.asarray(sensors.kind)[order],
+        np.asarray(sensors.radius)[order],
+        sensors.efficiency,
+    )
+    return eqx.tree_at(lambda changed: changed.sensors, detector, array)
+
+
+def _areas(volume: AbstractVolume) -> np.ndarray:
+    """The area of each patch in mm², in the order of `volume.patches`."""
+    if isinstance(volume, Sphere):
+        return np.array([4 * math.pi * float(volume.radius) ** 2])
+    if isinstance(volume, Cylinder):
+        radius, height = float(volume.radius), float(volume.height)
+        return np.array([2 * math.pi * radius * height, math.pi * radius**2, math.pi * radius**2])
+    if isinstance(volume, Box):
+        return np.array([math.prod(_face(volume, patch)) for patch in range(len(volume.patches))])
+    problem = f"no layout of equal spacing is known for a {type(volume).__name__}"
+    raise InputError(problem, key="volume", remedy="use a cylinder, a sphere or a box")
+
+
+def _face(volume: Box, patch: int) -> tuple[float, float]:
+    """The two sides of a face in mm, in the order of its chart."""
+    axis, size = "xyz".index(volume.patches[patch][0]), np.asarray(volume.size, dtype=float)
+    return float(size[(axis + 1) % 3]), float(size[(axis + 2) % 3])
+
+
+def _shares(areas: np.ndarray, count: int) -> np.ndarray:
+    """Whole numbers that add up to `count`, nearest to proportion; the largest remainders are rounded up."""
+    exact = count * areas / areas.sum()
+    shares = np.floor(exact).astype(int)
+    shares[np.argsort(shares - exact, kind="stable")[: count - shares.sum()]] += 1
+    return shares
+
+
+def _places(volume: AbstractVolume, patch: int, count: int, radius: float) -> np.ndarray:
+    """Chart coordinates `(count, chart)` of a Fibonacci lattice on a patch, faces of `radius` within its edges."""
+    step = np.arange(count)
+    level = (2 * step + 1) / max(count, 1) - 1
+    if isinstance(volume, Cylinder) and volume.patches[patch] == "barrel":
+        azimuth = np.mod(2 * math.pi * _GOLDEN * step, 2 * math.pi) - math.pi
+        return np.stack([azimuth, (1 - 2 * radius / float(volume.height)) * level], axis=-1)
+    if isinstance(volume, Cylinder):
+        rho = (1 - radius / float(volume.radius)) * np.sqrt((step + 0.5) / max(count, 1))
+        azimuth = 2 * math.pi * _GOLDEN * step
+        return rho[:, None] * np.stack([np.cos(azimuth), np.sin(azimuth)], axis=-1)
+    if isinstance(volume, Box):
+        points = np.stack([2 * np.mod(_GOLDEN * (step + 0.5), 1.0) - 1, level], axis=-1)
+        return points * (1 - 2 * radius / np.array(_face(volume, patch)))
+    return fibonacci_sphere(count)
+
+
+def _alternating(kind: np.ndarray) -> np.ndarray:
+    """An order of the sensors in which every stretch holds the kinds in their overall proportion."""
+    place = np.zeros(len(kind))
+    for index in np.unique(kind):
+        of_kind = np.flatnonzero(kind == index)
+        place[of_kind] = (np.arange(len(of_kind)) + 0.5) / len(of_kind)
+    return np.argsort(place, kind="stable")
