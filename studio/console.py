@@ -163,9 +163,7 @@ def show_gain(result: Mapping[str, Any]) -> None:
             console.print(
                 f"{validation['events']} events a design; reconstruction failed: {_failed(validation)}", soft_wrap=True
             )
-    terms = result["objective"]
-    for name, before in terms["baseline"]["terms"].items():
-        console.print(f"{name}: {number(before)} before, {number(terms['optimum']['terms'][name])} after (mean log)")
+    console.print(_objective_table(result))
     console.print(_audit_table(result["constraints"]))
     console.print("feasible" if result["feasible"] else "NOT FEASIBLE: a constraint is broken, see above", style="bold")
 
@@ -230,6 +228,19 @@ def _gain_table(validation: Mapping[str, Any]) -> Table:
 def interval(measured: Mapping[str, float]) -> str:
     """A fraction with its interval in per cent."""
     return f"{100 * measured['value']:+.1f} % [{100 * measured['low']:+.1f}, {100 * measured['high']:+.1f}]"
+
+
+def _objective_table(result: Mapping[str, Any]) -> Table:
+    """The terms from start to end. They are logarithms: a difference is a relative change, the same whatever the unit."""
+    table = Table(title="Objective, on the events it was optimised for")
+    for column in ("term", "statistic", "weight", "start", "end", "change"):
+        table.add_column(column, justify="left" if column in ("term", "statistic") else "right")
+    for row in result["objective_terms"]:
+        numbers = (number(row[name]) for name in ("weight", "baseline", "optimum"))
+        table.add_row(row["name"], row["statistic"], *numbers, f"{100 * row['change']:+.1f} %")
+    start, end = (result["objective"][design]["value"] for design in ("baseline", "optimum"))
+    table.add_row("objective", "weighted sum", "", number(start), number(end), "", end_section=True)
+    return table
 
 
 def _audit_table(rows: Sequence[Mapping[str, Any]]) -> Table:

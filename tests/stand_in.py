@@ -50,6 +50,9 @@ class StandIn(AbstractPhysics):
     def resolutions(self, information, event):
         return information
 
+    def natural_information(self, information, event):
+        return jnp.diag((jnp.array([10.0, 0.01, 0.01]) / information) ** 2)
+
     def sample(self, detector, event, key):
         sigma = self.resolution(detector, event)
         noise = jax.random.normal(key, (7,))

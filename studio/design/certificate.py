@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from .._checks import InputError, StudioError, choice_remedy
-from .._linear import inverse_positive, log_determinant_positive
+from .criteria import CRITERIA
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,17 +47,6 @@ class Certificate:
         )
 
 
-def _d(information: Any) -> Any:
-    return -log_determinant_positive(information)
-
-
-def _a(information: Any) -> Any:
-    return jnp.trace(inverse_positive(information))
-
-
-_CRITERIA: dict[str, Callable[[Any], Any]] = {"d": _d, "a": _a}
-
-
 def certificate(
     information: ArrayLike,
     weights: ArrayLike,
@@ -69,7 +58,8 @@ def certificate(
 
     - `information`: of one unit of each candidate: (candidates, p, p) Fisher matrices, or (candidates, p) regressors.
     - `weights`: (candidates,), at least zero; they are divided by their sum.
-    - `criterion`: `"d"` (−log det M), `"a"` (tr M⁻¹), or a convex, decreasing function of M.
+    - `criterion`: `"d"` (−log det M), `"a"` (tr M⁻¹), `"e"` (λ_max of M⁻¹), or a convex, decreasing function of M. Where
+      the largest eigenvalue is repeated, the gap of the E-criterion is a bound still, but may not be a sharp one.
 
     **Raises** `InputError` for shapes or weights that do not fit, `StudioError` where M is singular.
     """
@@ -84,11 +74,11 @@ def certificate(
         )
     if not np.all(np.isfinite(share)) or np.any(share < 0) or not np.sum(share) > 0:
         raise InputError("weights must be at least zero, not all zero", key="weights")
-    if isinstance(criterion, str) and criterion not in _CRITERIA:
+    if isinstance(criterion, str) and criterion not in CRITERIA:
         raise InputError(
-            "no such criterion", key="criterion", value=criterion, remedy=choice_remedy(criterion, _CRITERIA)
+            "no such criterion", key="criterion", value=criterion, remedy=choice_remedy(criterion, CRITERIA)
         )
-    function = _CRITERIA[criterion] if isinstance(criterion, str) else criterion
+    function = CRITERIA[criterion] if isinstance(criterion, str) else criterion
     name = criterion.upper() if isinstance(criterion, str) else getattr(criterion, "__name__", "criterion")
     share = share / np.sum(share)
     total = np.einsum("i,ijk->jk", share, matrices)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from .. import paths
-from .objectives import AbstractObjective
+from .objectives import AbstractObjective, Relative
 from .tracing import traced
 
 
@@ -105,6 +105,15 @@ def _summaries(objective, tree, leaves, events, chunk):
     if count == 1:
         return one(jax.tree.map(lambda array: array[0], arrays))[None]
     return jax.lax.map(one, arrays, batch_size=min(chunk or count, count))
+
+
+def relative_to(objective: AbstractObjective, tree: Any, events: Any = None) -> Relative:
+    """The objective divided by its value at a reference design: 1 there, so that a weight means the same beside any other term.
+
+    `events` are stacked along a leading axis; None for an objective that looks at no events. **Raises** `InputError` where the
+    value there is not positive and finite, as that of a mean of logarithms may be, which needs no reference.
+    """
+    return Relative(objective, LocalEvaluation(objective, (), events).value(tree, 0))
 
 
 class LocalEvaluation:

@@ -67,9 +67,7 @@ class Quantity:
         )
 
     def _bound_words(self) -> str:
-        if self.above == 0:
-            return "positive"
-        words = [] if self.above is None else [f"above {self.above:g}"]
+        words = [] if self.above is None else ["positive" if self.above == 0 else f"above {self.above:g}"]
         words += (
             []
             if self.at_least is None

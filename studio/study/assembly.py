@@ -15,7 +15,21 @@ from .. import paths
 from .._checks import InputError, StudioError, choice_remedy
 from ..design import Follows
 from ..design.constraints import AtMost, MinimumSpacing
-from ..design.objectives import AbstractObjective, MeanLog, PopulationObjective, WeightedSum
+from ..design.criteria import criterion_width
+from ..design.objectives import (
+    AbstractObjective,
+    AbstractReducer,
+    LogMean,
+    Maximum,
+    Mean,
+    MeanLog,
+    PopulationObjective,
+    Quantile,
+    Robust,
+    Tail,
+    WeightedSum,
+    Worst,
+)
 from ..design.transforms import AbstractBound, Interval
 from ..detector import Detector
 from ..event import Gun, Primary, half_extents
@@ -23,10 +37,21 @@ from ..event.gun import contained_length
 from ..io.geometry import load_detector
 from ..units import m
 from .bounds import natural_bound
-from .config import WANTED, Budget, DirectionAround, Experiment, SensorCount, Symmetry
+from .config import (
+    CRITERIA,
+    WANTED,
+    Budget,
+    DirectionAround,
+    Experiment,
+    Objective,
+    SensorCount,
+    Symmetry,
+    Term,
+)
 from .experiment_file import ExperimentFile
 from .physics import QUANTITIES, AbstractPhysics, CustomResolutions
 from .ties import symmetric
+from .tolerances import as_built
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +99,7 @@ def assemble(
         physics,
         groups,
         free,
-        _objective(experiment, baseline, physics, objective),
+        _robust(file, baseline, _objective(experiment, baseline, physics, objective), chosen),
         tuple(_constraint(term, baseline) for term in experiment.constraints),
     )
 
@@ -189,11 +214,12 @@ def _symmetric(file: ExperimentFile, detector: Detector, bound: AbstractBound, w
 
 
 class _Resolution(eqx.Module):
-    """σ of one event, `QUANTITIES` and behind them the custom ones by `names`; events that fill the volume move with it when
-    its size is free."""
+    """σ of one event: `QUANTITIES`, behind them the `criteria` by letter, and the custom ones by `names`; events that fill
+    the volume move with it when its size is free."""
 
     physics: AbstractPhysics
     extents: np.ndarray | None
+    criteria: tuple[str, ...]
     custom: CustomResolutions | None
     names: tuple[str, ...]
 
@@ -203,10 +229,23 @@ class _Resolution(eqx.Module):
             event = eqx.tree_at(lambda primary: primary.vertex, event, event.vertex * stretch)
         information = self.physics.information(detector, event)
         sigma = self.physics.resolutions(information, event)
-        if self.custom is None:
-            return sigma
-        values = self.custom(information, event)
-        return jnp.concatenate([sigma, jnp.stack([jnp.asarray(values[name], sigma.dtype) for name in self.names])])
+        more = []
+        if self.criteria:
+            matrix = self.physics.natural_information(information, event)
+            more += [criterion_width(matrix, letter) for letter in self.criteria]
+        if self.custom is not None:
+            values = self.custom(information, event)
+            more += [values[name] for name in self.names]
+        return jnp.concatenate([sigma, jnp.asarray(more, sigma.dtype)]) if more else sigma
+
+
+class _OfParticle(eqx.Module):
+    """Whether an event is of a particle."""
+
+    particle: str = eqx.field(static=True)
+
+    def __call__(self, event: Primary) -> bool:
+        return event.particle == self.particle
 
 
 def _check_custom(
@@ -242,24 +281,53 @@ def _objective(
     experiment: Experiment, baseline: Detector, physics: AbstractPhysics, custom: CustomResolutions | None
 ) -> AbstractObjective:
     fills = experiment.events.vertex == "uniform" and any(path.startswith("volume.") for path in experiment.free_paths)
-    names = tuple(experiment.custom_objectives)
-    summary = _Resolution(physics, np.asarray(half_extents(baseline.volume)) if fills else None, custom, names)
-    columns = (*QUANTITIES, *names)
+    names, criteria = tuple(experiment.custom_objectives), experiment.criteria
+    extents = np.asarray(half_extents(baseline.volume)) if fills else None
+    summary = _Resolution(physics, extents, criteria, custom, names)
+    columns = [*QUANTITIES, *((letter, "criterion") for letter in criteria), *((name, "custom") for name in names)]
     terms = [
         PopulationObjective(
             summary,
             name=term.label,
             size=len(columns),
-            columns=(
-                len(QUANTITIES) + names.index(term.name)
-                if term.kind == "custom"
-                else QUANTITIES.index(WANTED[term.kind]),
-            ),
-            reducer=MeanLog(),
+            columns=(columns.index(_column(term)),),
+            reducer=_reducer(term),
+            members=None if term.particle is None else _OfParticle(term.particle),
         )
         for term in experiment.objective
     ]
     return WeightedSum(terms, [term.weight for term in experiment.objective])
+
+
+def _column(term: Objective) -> Any:
+    """What a term calls its column of the summary."""
+    if term.kind == "custom":
+        return term.name, "custom"
+    return (CRITERIA[term.kind], "criterion") if term.kind in CRITERIA else WANTED[term.kind]
+
+
+def _reducer(term: Term) -> AbstractReducer:
+    statistic = term.reduce
+    if statistic.kind in ("quantile", "tail"):
+        return {"quantile": Quantile, "tail": Tail}[statistic.kind](statistic.fraction)
+    return {"mean_log": MeanLog, "log_mean": LogMean, "worst": Worst}[statistic.kind]()
+
+
+def _robust(file: ExperimentFile, baseline: Detector, objective: AbstractObjective, seed: int) -> AbstractObjective:
+    """The objective over detectors as they may be built, where the experiment asks for it."""
+    wanted = file.experiment.robust
+    if wanted is None:
+        return objective
+    dead = 0 if wanted.dead is None else round(wanted.dead * baseline.sensors.count)
+    if wanted.dead is not None and not dead:
+        problem = f"less than one of the {baseline.sensors.count} sensors"
+        raise file.document.error("robust.dead", problem, value=wanted.dead, remedy="raise it or leave it out")
+    error, smallest = wanted.position_error or 0.0, float(np.min(np.asarray(baseline.sensors.radius)))
+    if error > smallest:
+        problem = f"larger than the radius of a sensor, {smallest:g} mm"
+        raise file.document.error("robust.position_error", problem, value=error, remedy="give an error of placement")
+    perturb = as_built(baseline, position_error=error, dead=dead, seed=seed)
+    return Robust(objective, perturb, wanted.samples, Maximum() if wanted.over == "worst" else Mean())
 
 
 def _constraint(term: Any, baseline: Detector) -> Any:

@@ -13,10 +13,11 @@ from pydantic import Field, model_validator
 from .._checks import InputError, choice_remedy
 from ..io.quantities import PositiveLength, Quantity, StrictModel
 from ..units import unit_names
-from .fields import AnyQuantity, Point, QuantityRange, UnitVector
+from .fields import AnyQuantity, Point, QuantityRange, Reduction, Statistic, UnitVector
 
 PARTICLES = ("mu-", "mu+", "e-", "e+", "point")
 WANTED = {"vertex_resolution": "vertex", "direction_resolution": "direction", "energy_resolution": "kinetic_energy"}
+CRITERIA = {"a_criterion": "a", "d_criterion": "d", "e_criterion": "e"}
 
 Particle = Literal["mu-", "mu+", "e-", "e+", "point"]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -80,32 +81,75 @@ class Bound(StrictModel):
     factor: float | None = None
 
 
-class ResolutionObjective(StrictModel):
-    """One term of the objective: the population mean of the log of the per-event resolution."""
+class Term(StrictModel):
+    """What every term of the objective may say.
 
-    kind: Literal["vertex_resolution", "direction_resolution", "energy_resolution"]
+    - `weight`: its factor in the sum.
+    - `particle`: the population it looks at, by default all events.
+    - `reduce`: the statistic over that population.
+    """
+
     weight: Annotated[float, Field(gt=0)] = 1.0
+    particle: Particle | None = None
+    reduce: Reduction = Statistic("mean_log")
+
+    def labelled(self, name: str) -> str:
+        """A name with what the term says beyond its defaults, such as `energy_resolution e- worst`."""
+        return " ".join(filter(None, (name, self.particle, self.reduce.label)))
+
+
+class ResolutionObjective(Term):
+    """One term of the objective: a statistic of the per-event resolution, by default the population mean of its log.
+
+    `a_criterion`, `d_criterion` and `e_criterion` take vertex, direction and energy together, in steps of 10 mm, 0.01 rad and
+    1 %: root mean square, geometric mean and largest of the axes of the event's error ellipsoid.
+    """
+
+    kind: Literal[
+        "vertex_resolution", "direction_resolution", "energy_resolution", "a_criterion", "d_criterion", "e_criterion"
+    ]
 
     @property
     def label(self) -> str:
         """How the term is called in reports."""
-        return self.kind
+        return self.labelled(self.kind)
 
 
-class CustomObjective(StrictModel):
+class CustomObjective(Term):
     """A term that Python defines: the resolution of that `name` in what `Study(..., objective=...)` returns."""
 
     kind: Literal["custom"]
     name: Annotated[str, Field(min_length=1)]
-    weight: Annotated[float, Field(gt=0)] = 1.0
 
     @property
     def label(self) -> str:
         """How the term is called in reports."""
-        return self.name
+        return self.labelled(self.name)
 
 
 Objective = Annotated[ResolutionObjective | CustomObjective, Field(discriminator="kind")]
+
+
+class Robust(StrictModel):
+    """The objective over detectors that came out a little different from the drawing.
+
+    - `position_error`: standard deviation of a sensor's place along each direction of the wall.
+    - `dead`: part of the sensors that see nothing.
+    - `samples`: how many such detectors; the work of a step is so many times larger.
+    - `over`: their mean, or the worst of them.
+    """
+
+    position_error: PositiveLength | None = None
+    dead: Annotated[float, Quantity("fraction", above=0.0, at_most=0.5)] | None = None
+    samples: PositiveInt = 4
+    over: Literal["mean", "worst"] = "mean"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.position_error is None and self.dead is None:
+            remedy = "add position_error: 2 cm or dead: 1 %, or remove the section"
+            raise InputError("nothing differs from the drawing", key="robust", remedy=remedy)
+        return self
 
 
 class Nuisance(StrictModel):
@@ -189,6 +233,7 @@ class Experiment(StrictModel):
     free: Annotated[dict[str, Bound], Field(min_length=1)]
     objective: Annotated[list[Objective], Field(min_length=1)]
     nuisance: list[str] | dict[str, Nuisance] = Field(default_factory=list)
+    robust: Robust | None = None
     constraints: list[Constraint] = Field(default_factory=list)
     optimiser: Optimiser = Field(default_factory=Optimiser)
     validation: Validation = Field(default_factory=Validation)
@@ -196,12 +241,13 @@ class Experiment(StrictModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        kinds = [term.kind for term in self.objective]
         labels = [term.label for term in self.objective]
         for index, label in enumerate(labels):
             if label in labels[:index]:
                 remedy = "keep one of them and give it the sum of the weights"
                 raise InputError("stands twice", key=f"objective.{index}", value=label, remedy=remedy)
+        for index, term in enumerate(self.objective):
+            self._check_term(f"objective.{index}", term)
         batch, count, key = self.batch, self.events.count, "optimiser.batch"
         if batch > count:
             raise InputError(
@@ -211,13 +257,30 @@ class Experiment(StrictModel):
             raise InputError(
                 "lbfgs needs all events at every step", key=key, value=batch, remedy="remove it or choose adam"
             )
-        if "point" in self.events.particles and "direction_resolution" in kinds:
-            key = f"objective.{kinds.index('direction_resolution')}"
-            raise InputError("a point source has no direction", key=key, remedy="remove this term or the point source")
         for path, bound in self.free.items():
             _check_dimension(path, bound)
             _check_tie(path, bound, self.free)
         return self
+
+    def _check_term(self, key: str, term: Term) -> None:
+        """A term against the events it looks at."""
+        names = self.events.particles
+        if term.particle is not None and term.particle not in names:
+            remedy = f"add it to events.particle; there are: {', '.join(names)}"
+            raise InputError("no events of this particle", key=f"{key}.particle", value=term.particle, remedy=remedy)
+        seen = names if term.particle is None else (term.particle,)
+        if "point" in seen and isinstance(term, ResolutionObjective) and term.kind == "direction_resolution":
+            remedy = "give the term another particle, or remove it or the point source"
+            raise InputError("a point source has no direction", key=key, remedy=remedy)
+        statistic, events = term.reduce, self.batch * len(seen) // len(names)
+        if statistic.kind == "worst" and self.batch < self.events.count:
+            remedy = "remove optimiser.batch, or write reduce: {tail: 10 %}"
+            problem = f"the worst of {self.batch} events a step is not the worst of {self.events.count}"
+            raise InputError(problem, key=f"{key}.reduce", value=statistic.words, remedy=remedy)
+        if statistic.beyond * events < 1:
+            problem = f"less than one of the {events} events a step lies beyond it"
+            remedy = "write reduce: worst, or give it more events (events.count, optimiser.batch)"
+            raise InputError(problem, key=f"{key}.reduce", value=statistic.words, remedy=remedy)
 
     @property
     def batch(self) -> int:
@@ -226,8 +289,13 @@ class Experiment(StrictModel):
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The quantities whose resolution counts, in the order of the objective terms that ship."""
-        return tuple(WANTED[term.kind] for term in self.objective if term.kind != "custom")
+        """The quantities whose resolution counts by itself, in the order of the terms."""
+        return tuple(dict.fromkeys(WANTED[term.kind] for term in self.objective if term.kind in WANTED))
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """The letters of the criteria that count, in the order of the terms."""
+        return tuple(dict.fromkeys(CRITERIA[term.kind] for term in self.objective if term.kind in CRITERIA))
 
     @property
     def custom_objectives(self) -> dict[str, str]:

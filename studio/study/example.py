@@ -35,10 +35,16 @@ free:
   # volume.radius: {{between: [3 m, 4 m]}}
 
 # What is made small: the mean over events of the log of the resolution that the recorded light allows (Cramér-Rao bound).
+# Also a_criterion, d_criterion, e_criterion. A term may look at one particle (particle: e-) and at bad events
+# (reduce: worst, {{quantile: 90 %}}, {{tail: 10 %}}).
 objective:
   - {{kind: vertex_resolution, weight: 1.0}}
   - {{kind: direction_resolution, weight: 1.0}}
   - {{kind: energy_resolution, weight: 1.0}}
+
+# The objective as the mean over detectors that came out a little different from the drawing; each sample costs as much as
+# the objective alone.
+# robust: {{position_error: 2 cm, dead: 1 %, samples: 4}}
 
 # What is not known exactly, with its relative uncertainty.
 nuisance:

@@ -10,7 +10,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from .._checks import InputError
+from .._checks import InputError, choice_remedy
 from ..io.quantities import Quantity
 from ..units import dimensions, parse_quantity, unit_names
 
@@ -104,6 +104,70 @@ class _Triple:
         return tuple(number / length for number in numbers)  # type: ignore[return-value]
 
 
+@dataclasses.dataclass(frozen=True)
+class Statistic:
+    """From the resolutions of all events to one number, always a logarithm, so that terms of an objective compare.
+
+    **Fields**: `kind`: one of `STATISTICS`; `fraction`: the probability of a quantile, the share of a tail, else 1.
+    """
+
+    kind: str
+    fraction: float = 1.0
+
+    @property
+    def words(self) -> str:
+        """What it is, for tables."""
+        return STATISTICS[self.kind].format(100 * self.fraction)
+
+    @property
+    def label(self) -> str:
+        """A word that tells terms apart; none for the usual one."""
+        if self.kind in _WITH_FRACTION:
+            return f"{_WITH_FRACTION[self.kind]}{100 * self.fraction:g}"
+        return "" if self.kind == "mean_log" else self.kind
+
+    @property
+    def beyond(self) -> float:
+        """The share of the events that lies on the smaller side of a quantile or in a tail; 1 where there is no edge."""
+        return min(self.fraction, 1 - self.fraction) if self.kind == "quantile" else self.fraction
+
+
+STATISTICS = {
+    "mean_log": "mean log",
+    "log_mean": "log of mean",
+    "worst": "worst log",
+    "quantile": "{:g} % quantile of log",
+    "tail": "mean log of worst {:g} %",
+}
+_WITH_FRACTION = {"quantile": "q", "tail": "tail"}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Statistics:
+    """A statistic by its word, or as `{quantile: 90 %}`, `{tail: 10 %}`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        fraction = Quantity("fraction", above=0.0, at_most=1.0).__get_pydantic_json_schema__(schema, handler)
+        mappings = [
+            {"type": "object", "properties": {name: fraction}, "required": [name], "additionalProperties": False}
+            for name in _WITH_FRACTION
+        ]
+        return {"anyOf": [{"enum": [name for name in STATISTICS if name not in _WITH_FRACTION]}, *mappings]}
+
+    def parse(self, value: object) -> Statistic:
+        """The statistic. **Raises** `PydanticCustomError` with a remedy in its context."""
+        kind, given = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else (value, None)
+        if not isinstance(kind, str) or kind not in STATISTICS or (kind in _WITH_FRACTION) != isinstance(value, dict):
+            remedy = f"{choice_remedy(str(kind), STATISTICS)}; written {{quantile: 90 %}} and {{tail: 10 %}}"
+            raise field_error("not a statistic of the events", remedy)
+        if given is None:
+            return Statistic(kind)
+        return Statistic(kind, Quantity("fraction", above=0.0, at_most=1.0).parse(given))
+
+
 def _finite(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise field_error("not a finite number", "write a plain number")
@@ -114,6 +178,9 @@ def field_error(problem: str, remedy: str) -> PydanticCustomError:
     """An error of a field with its remedy, as `studio.io.document.validate` reads it."""
     return PydanticCustomError("experiment", "{problem}", {"problem": problem, "remedy": remedy})
 
+
+Reduction = Annotated[Statistic, _Statistics()]
+"""A statistic over the events, such as `worst` or `{tail: 10 %}`."""
 
 Point = Annotated[tuple[float, float, float], _Triple(Quantity("length"))]
 """A point `[x, y, z]` with units, held in mm."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Float
 
 from .. import paths
-from ..design.objectives import AbstractObjective, Mean, MeanLog, PopulationObjective, WeightedSum
+from .._checks import InputError
+from ..design.objectives import AbstractObjective, Mean, MeanLog, PopulationObjective, Robust, WeightedSum
 from ..event import Primary
 from ..execution import AbstractRunner
 
@@ -31,14 +32,15 @@ Stack = TypeVar("Stack")
 class Shard:
     """A piece of work: `events` stacked, `weights (events,)` zero where an event is filler, and the `leaves` of the design.
 
-    `cotangents (events, size)`: what the summaries' vector-Jacobian product is taken with; None where the objective is a
-    mean over events, whose cotangents an event knows by itself.
+    What the summaries' vector-Jacobian product is taken with: `cotangents (events, size)`, or, where the terms of the objective
+    are means over events, `shares (events, terms)`, how much an event counts in each, from which it knows its own.
     """
 
     leaves: Leaves
     events: Primary
     weights: np.ndarray
     cotangents: np.ndarray | None = None
+    shares: np.ndarray | None = None
 
 
 class ShardResult(NamedTuple):
@@ -73,7 +75,7 @@ class ShardGradient:
         return jax.tree.structure(arguments), *(jax.typeof(leaf) for leaf in jax.tree.leaves(arguments))
 
     def _arguments(self, shard: Shard) -> tuple:
-        return shard.leaves, self.tree, shard.events, shard.weights, shard.cotangents
+        return shard.leaves, self.tree, shard.events, shard.weights, shard.cotangents, shard.shares
 
     def _program(self, signature: Any, arguments: tuple) -> Any:
         key = signature, _device()
@@ -82,22 +84,27 @@ class ShardGradient:
                 self._programs[key] = jax.jit(self._run).lower(*arguments).compile()
             return self._programs[key]
 
-    def _run(self, leaves, tree, events, weights, cotangents):
+    def _run(self, leaves, tree, events, weights, cotangents, shares):
         def one(total, row):
-            event, weight, cotangent = row
+            event, weight, cotangent, share = row
 
             def summarise(free):
                 return self.objective.summarise(paths.replace(tree, free), event)
 
             summary, pull = jax.vjp(summarise, leaves)
             if cotangent is None:
-                cotangent = jax.grad(lambda s: self.objective.combine(s[None]))(summary)
+                cotangent = jax.grad(lambda row: share @ self._terms(row))(summary)
             (gradient,) = pull((weight * cotangent).astype(summary.dtype))
             return jax.tree.map(lambda t, g: t + g, total, gradient), summary
 
         zero = jax.tree.map(jnp.zeros_like, leaves)
-        gradient, summaries = jax.lax.scan(one, zero, (events, weights, cotangents))
+        gradient, summaries = jax.lax.scan(one, zero, (events, weights, cotangents, shares))
         return summaries, gradient
+
+    def _terms(self, summary):
+        """What an event adds to each term that is a mean over events, in the order of the shares."""
+        terms = self.objective.terms(summary[None])
+        return jnp.stack([terms[name] for name in event_means(self.objective) or ()])
 
     def __getstate__(self) -> dict[str, Any]:
         return {"objective": self.objective, "tree": self.tree}
@@ -151,7 +158,8 @@ class ShardedObjective:
         self.free = tuple(free)
         self.shard = shard
         self.runner = runner
-        self.one_pass = is_mean_over_events(objective)
+        self._means = event_means(objective)
+        self.one_pass = self._means is not None
         self._gradient = ShardGradient(objective, tree)
         self._summaries = ShardSummaries(objective, tree)
         self._signatures: set[Any] = set()
@@ -168,13 +176,7 @@ class ShardedObjective:
     def values_and_gradients(self, wanted: Sequence[tuple[Any, Sequence[Primary]]]) -> list[PopulationResult]:
         """As `value_and_gradient` for several designs, each with its events; the shards of all of them run side by side."""
         by_design = [self._shards(tree, groups) for tree, groups in wanted]
-        if self.one_pass:
-            totals = [sum(group.count for group in groups) for _, groups in wanted]
-            by_design = [
-                [dataclasses.replace(shard, weights=shard.weights / total) for shard in shards]
-                for shards, total in zip(by_design, totals, strict=True)
-            ]
-        else:
+        if not self.one_pass:
             by_design = self._with_cotangents(by_design)
         results = self._by_design(self._gradient, by_design)
         return [self._gathered(*pair) for pair in zip(by_design, results, strict=True)]
@@ -209,12 +211,17 @@ class ShardedObjective:
                 found.setdefault("objective", []).extend(broken)
             elif _not_finite(result.gradient):
                 pieces = [split_events(_taken(shard.events, np.array([row])), self.shard)[0] for row in range(kept)]
-                singles = [Shard(shard.leaves, events, weights) for events, weights in pieces]
+                singles = [self._alone(shard, row, *piece) for row, piece in enumerate(pieces)]
                 for row, (_, alone) in enumerate(self._gradients(singles)):
                     for name in _not_finite(alone.gradient):
                         found.setdefault(name, []).append(first + row)
             first += kept
         return found
+
+    def _alone(self, shard: Shard, row: int, events: Primary, weights: np.ndarray) -> Shard:
+        """A shard of one event of another, filled up."""
+        shares = None if shard.shares is None else np.repeat(shard.shares[[row]], len(weights), axis=0)
+        return Shard(shard.leaves, events, weights, shares=shares)
 
     def _gradients(self, shards: Sequence[Shard]) -> list[tuple[Shard, ShardResult]]:
         """Each shard with its summaries and the gradient of their sum, or of the objective where that is a mean."""
@@ -271,8 +278,23 @@ class ShardedObjective:
     def _shards(self, tree: Any, groups: Sequence[Primary]) -> list[Shard]:
         leaves = {path: np.asarray(paths.get(tree, path)) for path in self.free}
         return [
-            Shard(leaves, events, weights) for group in groups for events, weights in split_events(group, self.shard)
+            Shard(leaves, events, weights, shares=shares)
+            for pair in zip(groups, self._shares(groups), strict=True)
+            for (events, shares), weights in split_events(pair, self.shard)
         ]
+
+    def _shares(self, groups: Sequence[Primary]) -> list[np.ndarray | None]:
+        """How much the events of each group count in each term `(events, terms)`: its weight over the size of its population."""
+        if self._means is None:
+            return [None] * len(groups)
+        terms = list(self._means.values())
+        members = [np.stack([_members(group, term.members) for term in terms], axis=-1) for group in groups]
+        sizes = np.sum([flags.sum(axis=0) for flags in members], axis=0)
+        for name, size in zip(self._means, sizes, strict=True):
+            if not size:
+                raise InputError("no event belongs to the population of this term", key=name, remedy="give it events")
+        weights = np.array([term.weight for term in terms])
+        return [flags * weights / sizes for flags in members]
 
 
 def split_events(events: Stack, size: int) -> list[tuple[Stack, np.ndarray]]:
@@ -289,11 +311,31 @@ def _taken(events: Stack, index: np.ndarray) -> Stack:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[index], events)
 
 
-def is_mean_over_events(objective: AbstractObjective) -> bool:
-    """Whether the objective is a weighted mean over events of a function of each one, so that one pass is enough."""
-    if isinstance(objective, WeightedSum):
-        return all(is_mean_over_events(part) for part in objective.parts)
-    return isinstance(objective, PopulationObjective) and isinstance(objective.reducer, Mean | MeanLog)
+class EventMean(NamedTuple):
+    """A term that is the mean over its `members` (None: all events) of a function of each one, and its `weight`."""
+
+    weight: float
+    members: Callable[[Any], Any] | None
+
+
+def event_means(objective: AbstractObjective) -> dict[str, EventMean] | None:
+    """The terms of an objective that is a weighted sum of means over events, so that one pass is enough; None for any other."""
+    if isinstance(objective, Robust) and isinstance(objective.reducer, Mean):
+        return event_means(objective.objective)  # a mean over samples of what is linear in the terms
+    is_sum = isinstance(objective, WeightedSum)
+    parts, weights = (objective.parts, objective.weights) if is_sum else ((objective,), (1.0,))
+    means = {}
+    for part, weight in zip(parts, weights, strict=True):
+        if not (isinstance(part, PopulationObjective) and isinstance(part.reducer, Mean | MeanLog)):
+            return None
+        means[part.name] = EventMean(weight, part.members)
+    return means
+
+
+def _members(group: Primary, members: Callable[[Any], Any] | None) -> np.ndarray:
+    if members is None:
+        return np.ones(group.count)
+    return np.asarray(jax.vmap(lambda event: jnp.asarray(members(event), float))(group))
 
 
 def _not_finite(gradient: Leaves) -> list[str]:

@@ -53,6 +53,9 @@ class OpticalPhysics(AbstractPhysics):
         energy = jnp.sqrt(variances[-1]) / event.kinetic_energy
         return jnp.stack([jnp.sqrt(jnp.sum(variances[:3])), direction, energy])
 
+    def natural_information(self, information: Information, event: Primary) -> Float[Array, "k k"]:
+        return information.matrix * information.scale[:, None] * information.scale[None, :]
+
     def sample(self, detector: Detector, event: Primary, key: PRNGKeyArray) -> Readout:
         return self.simulator.sample(detector, event, key)
 

@@ -47,6 +47,10 @@ class AbstractPhysics(eqx.Module):
     def resolutions(self, information: Any, event: Any) -> Float[Array, "3"]:
         """σ of the quantities of one event by the Cramér–Rao bound of its information."""
 
+    @abc.abstractmethod
+    def natural_information(self, information: Any, event: Any) -> Float[Array, "k k"]:
+        """The information matrix of the quantities together, in natural units: 10 mm, 0.01 rad, 1 % of the kinetic energy."""
+
     def resolution(self, detector: Any, event: Any) -> Float[Array, "3"]:
         """σ of the quantities of one event in a detector."""
         return self.resolutions(self.information(detector, event), event)

@@ -38,6 +38,22 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
+def term_rows(terms: Sequence[Any], values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The terms of an objective from start to end: name, statistic, weight, value by design, and the change.
+
+    `values`: what the result says of each design. All terms are logarithms, so `change` is relative: exp(optimum − baseline) − 1,
+    negative where the resolution became smaller.
+    """
+    rows = []
+    for term in terms:
+        row = {"name": term.label, "statistic": term.reduce.words, "weight": term.weight}
+        row |= {design: found["terms"][term.label] for design, found in values.items()}
+        if "optimum" in row:
+            row["change"] = math.expm1(row["optimum"] - row["baseline"])
+        rows.append(row)
+    return rows
+
+
 def write_history_table(lines: Sequence[Mapping[str, Any]], directory: Path) -> None:
     """`history.parquet`: one row a step, nested numbers as columns such as `terms.vertex_resolution`."""
     import pyarrow as pa

@@ -31,7 +31,7 @@ from .objective_shards import ShardedObjective
 from .observer import AbstractObserver, Silent
 from .physics import AbstractPhysics, CustomResolutions
 from .pictures import StudyPicture, write_figures
-from .report import plain, write_history_table, write_last_design, write_validation_table
+from .report import plain, term_rows, write_history_table, write_last_design, write_validation_table
 from .sensor_information import sensor_shares
 from .tracked import Tracked
 from .trajectory import trajectory_line
@@ -356,12 +356,14 @@ class _Stages:
             solution.audit if design is None else audit(design, self.assembly.constraints, self.optimisation.space)
         )
         lines = self.ledger.lines(HISTORY)
+        values = {name: {"value": found.value, "terms": found.terms} for name, found in objectives.items()}
         return {
             "format": 1,
             "status": solution.status.name,
             "reason": solution.status.reason,
             "feasible": design is not None and audited.feasible,
-            "objective": {name: {"value": found.value, "terms": found.terms} for name, found in objectives.items()},
+            "objective": values,
+            "objective_terms": term_rows(experiment.objective, values),
             "best_step": solution.best_step,
             "free": {path: list(np.shape(paths.get(self.assembly.baseline, path))) for path in experiment.free_paths},
             "constraints": plain(audited.as_dicts()),

@@ -83,7 +83,7 @@ def study_facts(file: ExperimentFile, ledger: Ledger) -> StudyFacts:
     defaults = experiment.model_dump(mode="json", exclude_none=True)
     tags = {
         "geometry": study["geometry"],
-        "objective": objective_words(experiment.objective),
+        "objective": objective_words(experiment.objective) + (", robust" if experiment.robust else ""),
         "seed": str(experiment.seed),
         "source": str(study["source"]),
         "directory": str(ledger.directory.absolute()),

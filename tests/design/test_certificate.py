@@ -69,7 +69,7 @@ def test_bad_input_is_refused():
     with pytest.raises(InputError, match="at least zero"):
         certificate(CUBIC, -np.ones(41))
     with pytest.raises(InputError, match="no such criterion"):
-        certificate(CUBIC, np.ones(41), "e")
+        certificate(CUBIC, np.ones(41), "f")
     weights = np.zeros(41)
     weights[:3] = 1.0
     with pytest.raises(StudioError, match="singular"):

@@ -5,8 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from studio import Cylinder, Detector, Gun, PhotosensorArray, Water, paths, sensor_type
-from studio.design import AbstractReducer, MeanLog, PopulationObjective
+from studio import Cylinder, Detector, Gun, InputError, PhotosensorArray, Water, paths, sensor_type
+from studio.design import (
+    AbstractReducer,
+    Maximum,
+    Mean,
+    MeanLog,
+    PopulationObjective,
+    Quantile,
+    Robust,
+    Tail,
+    WeightedSum,
+    Worst,
+)
 from studio.execution import LocalRunner
 from studio.study.evaluation import BoundEvaluation
 from studio.study.objective_shards import ShardedObjective, split_events
@@ -15,10 +26,10 @@ from tests.stand_in import StandIn
 FREE = ("sensors.uv", "volume.radius")
 
 
-class Worst(AbstractReducer):
-    """A second stage that is no mean: log Σ exp, a smooth maximum."""
+class SmoothMaximum(AbstractReducer):
+    """A second stage of one's own that is no mean: log Σ exp."""
 
-    def __call__(self, summaries):
+    def __call__(self, summaries, members=None):
         return jax.nn.logsumexp(10 * jnp.log(summaries)) / 10
 
 
@@ -43,6 +54,33 @@ def objective(reducer) -> PopulationObjective:
     return PopulationObjective(StandIn().resolution, name="resolution", size=3, columns=(0, 2), reducer=reducer)
 
 
+def is_electron(event):
+    return event.particle == "e-"
+
+
+def populations(reducer):
+    """Terms over one particle and over both, which share their summary; the first two over different numbers of events."""
+    summary = StandIn().resolution
+    electrons = PopulationObjective(summary, "electrons", 3, (1,), reducer, is_electron)
+    return WeightedSum([electrons, PopulationObjective(summary, "all", 3, (2,)), objective(reducer)], [2.0, 0.5, 1.0])
+
+
+def enlarged(detector, sample):
+    return paths.replace(detector, {"volume.radius": detector.volume.radius * (1 + 0.02 * sample)})
+
+
+CASES = {
+    "mean": (objective(MeanLog()), True),
+    "own": (objective(SmoothMaximum()), False),
+    "worst": (objective(Worst()), False),
+    "tail": (objective(Tail(0.3)), False),
+    "means of populations": (populations(MeanLog()), True),
+    "quantiles of populations": (populations(Quantile(0.8)), False),
+    "mean over samples": (Robust(populations(Mean()), enlarged, 3), True),
+    "worst sample": (Robust(populations(MeanLog()), enlarged, 3, Maximum()), False),
+}
+
+
 def in_one_piece(term, detector, groups):
     def value(leaves):
         tree = paths.replace(detector, leaves)
@@ -52,10 +90,10 @@ def in_one_piece(term, detector, groups):
     return jax.jit(jax.value_and_grad(value))({path: paths.get(detector, path) for path in FREE})
 
 
-@pytest.mark.parametrize(("reducer", "one_pass"), [(MeanLog(), True), (Worst(), False)])
-def test_shards_add_up(detector, groups, reducer, one_pass):
+@pytest.mark.parametrize("case", CASES)
+def test_shards_add_up(detector, groups, case):
     """Only the order of float64 sums differs: 1e-12 relative to the largest derivative."""
-    term = objective(reducer)
+    term, one_pass = CASES[case]
     value, gradient = in_one_piece(term, detector, groups)
     found = {}
     for devices in (1, 2):
@@ -65,12 +103,19 @@ def test_shards_add_up(detector, groups, reducer, one_pass):
             found[devices] = sharded.value_and_gradient(detector, groups)
             assert sharded.value(detector, groups).value == pytest.approx(found[devices].value, rel=1e-14)
     assert found[1].value == pytest.approx(float(value), rel=1e-12)
-    assert found[1].summaries.shape == (8, 3)
+    assert found[1].summaries.shape == (8, term.size)
     for path in FREE:
         scale = np.abs(gradient[path]).max()
         np.testing.assert_allclose(found[1].gradient[path], gradient[path], rtol=1e-10, atol=1e-12 * scale)
         np.testing.assert_array_equal(found[1].gradient[path], found[2].gradient[path])
     assert found[1].value == found[2].value
+
+
+def test_a_population_without_events_is_refused(detector, groups):
+    with LocalRunner(1) as runner:
+        sharded = ShardedObjective(populations(MeanLog()), detector, FREE, runner, shard=2)
+        with pytest.raises(InputError, match="electrons: no event belongs"):
+            sharded.value_and_gradient(detector, groups[:1])
 
 
 def test_a_new_design_compiles_nothing(detector, groups):

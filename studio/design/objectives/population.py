@@ -7,6 +7,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from ..._checks import InputError
 from .base import AbstractObjective
@@ -24,6 +25,8 @@ class PopulationObjective(AbstractObjective):
     - `size`: how many numbers the summary has.
     - `columns`: which of them this objective uses (default: all).
     - `reducer`: the second stage (default: the mean of the logarithm).
+    - `members`: a function `event -> bool`, whether an event belongs to the population of this objective (default: all do).
+      It must not depend on the design. Its answer is one more number of the summary, behind the others.
     """
 
     summary: Callable[[Any, Any], Any]
@@ -31,6 +34,7 @@ class PopulationObjective(AbstractObjective):
     size: int = eqx.field(static=True)
     columns: tuple[int, ...] | None = eqx.field(static=True)
     reducer: AbstractReducer
+    members: Callable[[Any], Any] | None
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class PopulationObjective(AbstractObjective):
         size: int = 1,
         columns: Sequence[int] | None = None,
         reducer: AbstractReducer | None = None,
+        members: Callable[[Any], Any] | None = None,
     ):
         if columns is not None and not (len(columns) and all(0 <= column < size for column in columns)):
             raise InputError(
@@ -47,23 +52,44 @@ class PopulationObjective(AbstractObjective):
                 value=columns,
                 remedy=f"name columns between 0 and {size - 1}",
             )
-        self.summary, self.name, self.size = summary, name, size
+        self.summary, self.name = summary, name
+        self.size = size + (members is not None)
         self.columns = None if columns is None else tuple(columns)
         self.reducer = MeanLog() if reducer is None else reducer
+        self.members = members
 
     def summarise(self, tree, event):
+        return jnp.concatenate([self.numbers(tree, event), self.membership(event)])
+
+    @property
+    def width(self) -> int:
+        """How many numbers `numbers` gives."""
+        return self.size - (self.members is not None)
+
+    def numbers(self, tree: Any, event: Any) -> Float[Array, " width"]:
+        """The summary of one event without its membership.
+
+        **Raises** `InputError` where it has not the size that was announced.
+        """
         value = jnp.atleast_1d(jnp.asarray(self.summary(tree, event)))
-        if value.shape != (self.size,):
+        if value.shape != (self.width,):
             raise InputError(
-                f"a summary of shape {value.shape} where ({self.size},) was announced",
+                f"a summary of shape {value.shape} where ({self.width},) was announced",
                 key=self.name,
                 remedy="give `size` as many numbers as the summary returns",
             )
         return value
 
+    def membership(self, event: Any) -> Bool[Array, " flags"]:
+        """Whether the event belongs to the population: one flag, none where all events do."""
+        if self.members is None:
+            return jnp.zeros(0, bool)
+        return jnp.asarray(self.members(event), bool).reshape(1)
+
     def combine(self, summaries):
-        chosen = summaries if self.columns is None else summaries[:, jnp.asarray(self.columns)]
-        return self.reducer(chosen)
+        numbers = summaries[:, : self.width]
+        chosen = numbers if self.columns is None else numbers[:, jnp.asarray(self.columns)]
+        return self.reducer(chosen) if self.members is None else self.reducer(chosen, summaries[:, -1] > 0)
 
     def terms(self, summaries):
         return {self.name: self.combine(summaries)}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from ..._checks import InputError
 from .base import AbstractObjective
@@ -45,10 +47,12 @@ class WeightedSum(AbstractObjective):
         self.weights = tuple(weight for weight, _ in flat)
         self.name = name
         self.sources = tuple(_source(self.parts, index) for index in range(len(self.parts)))
-        self.size = sum(self.parts[index].size for index in sorted(set(self.sources)))
+        flags = sum(part.size - _width(part) for part in self.parts)
+        self.size = sum(_width(self.parts[index]) for index in self._read) + flags
 
     def summarise(self, tree, event):
-        return jnp.concatenate([self.parts[index].summarise(tree, event) for index in sorted(set(self.sources))])
+        shared = [_numbers(self.parts[index], tree, event) for index in self._read]
+        return jnp.concatenate([*shared, *(_membership(part, event) for part in self.parts)])
 
     def combine(self, summaries):
         values = self.terms(summaries)
@@ -56,10 +60,33 @@ class WeightedSum(AbstractObjective):
 
     def terms(self, summaries):
         slices, position = {}, 0
-        for index in sorted(set(self.sources)):
-            slices[index] = summaries[:, position : position + self.parts[index].size]
-            position += self.parts[index].size
-        return {part.name: part.combine(slices[source]) for part, source in zip(self.parts, self.sources, strict=True)}
+        for index in self._read:
+            slices[index] = summaries[:, position : position + _width(self.parts[index])]
+            position += _width(self.parts[index])
+        values = {}
+        for part, source in zip(self.parts, self.sources, strict=True):
+            flags = part.size - _width(part)
+            rows = jnp.concatenate([slices[source], summaries[:, position : position + flags]], axis=1)
+            values[part.name] = part.combine(rows)
+            position += flags
+        return values
+
+    @property
+    def _read(self) -> list[int]:
+        """The parts whose summaries are taken, in the order in which these stand in a row; memberships stand behind them."""
+        return sorted(set(self.sources))
+
+
+def _width(part: AbstractObjective) -> int:
+    return part.width if isinstance(part, PopulationObjective) else part.size
+
+
+def _numbers(part: AbstractObjective, tree: Any, event: Any) -> Array:
+    return part.numbers(tree, event) if isinstance(part, PopulationObjective) else part.summarise(tree, event)
+
+
+def _membership(part: AbstractObjective, event: Any) -> Array:
+    return part.membership(event) if isinstance(part, PopulationObjective) else jnp.zeros(0, bool)
 
 
 def _source(parts: Sequence[AbstractObjective], index: int) -> int:
@@ -68,6 +95,6 @@ def _source(parts: Sequence[AbstractObjective], index: int) -> int:
         other = parts[earlier]
         if not (isinstance(part, PopulationObjective) and isinstance(other, PopulationObjective)):
             continue
-        if part.summary is other.summary and part.size == other.size:
+        if part.summary is other.summary and part.width == other.width:
             return earlier
     return index
