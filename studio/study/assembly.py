@@ -12,17 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import paths
-from .._checks import StudioError, choice_remedy
-from ..design.constraints import AtMost, MinimumSpacing
+from .._checks import InputError, StudioError, choice_remedy
+from ..design import constraints
+from ..design.constraints import AbstractConstraint, AtMost, Equal
 from ..design.objectives import AbstractObjective, MeanLog, PopulationObjective, WeightedSum
 from ..design.transforms import AbstractBound, Interval
-from ..detector import Detector
+from ..detector import Detector, Prices, cost
 from ..event import Gun, Primary, half_extents
 from ..event.gun import contained_length
 from ..io.geometry import load_detector
 from ..units import m
 from .bounds import natural_bound
-from .config import WANTED, Budget, DirectionAround, Experiment
+from .config import WANTED, Ball, Box, Budget, DirectionAround, Experiment, FixedVolume, KeepOut, Pipe, SensitiveArea
 from .experiment_file import ExperimentFile
 from .physics import QUANTITIES, AbstractPhysics, CustomResolutions
 
@@ -57,10 +58,11 @@ def assemble(
     of kind `custom`.
 
     **Raises** `InputError` naming the line of the experiment for a path that does not exist, a start outside its bound, a
-    spacing that does not fit, events that cannot be drawn, a custom objective that is not given or not named.
+    spacing that does not fit, a price of what does not exist or no price of what does, events that cannot be drawn, a custom objective that is not given or not named.
     """
     experiment = file.experiment
     baseline = load_detector(file.geometry)
+    file.costs.refuse_unknown(baseline)
     chosen = seed if seed is not None else experiment.seed
     free = {path: _bound(file, baseline, path) for path in experiment.free_paths}
     physics = physics or physics_of(file, baseline)
@@ -73,7 +75,7 @@ def assemble(
         groups,
         free,
         _objective(experiment, baseline, physics, objective),
-        tuple(_constraint(term, baseline) for term in experiment.constraints),
+        tuple(_constraint(file, index, baseline) for index in range(len(experiment.constraints))),
     )
 
 
@@ -238,17 +240,66 @@ def _objective(
     return WeightedSum(terms, [term.weight for term in experiment.objective])
 
 
-def _constraint(term: Any, baseline: Detector) -> Any:
-    if isinstance(term, Budget):
-        limit = float(face_area(baseline)) if term.at_most == "baseline" else float(term.at_most)
-        return AtMost(face_area, limit, name="budget", unit="m2 of sensitive face")
-    return MinimumSpacing(_positions, term.at_least)
+def _constraint(file: ExperimentFile, index: int, baseline: Detector) -> AbstractConstraint:
+    term = file.experiment.constraints[index]
+    match term:
+        case Budget():
+            return _budget(file, f"constraints.{index}", term, baseline)
+        case SensitiveArea():
+            area = float(face_area(baseline)) if isinstance(term.at_most, str) else term.at_most / m**2
+            return AtMost(face_area, area, name=term.kind, unit="m2 of sensitive face")
+        case FixedVolume():
+            return Equal(_cubic_metres, float(_cubic_metres(baseline)), name=term.kind, unit="m3")
+        case KeepOut():
+            return constraints.KeepOut(_faces, [_region(one) for one in term.regions], term.clearance, name=term.kind)
+    return constraints.MinimumSpacing(_positions, term.at_least)
+
+
+class _Millions(eqx.Module):
+    """What a detector costs, in millions of the currency."""
+
+    prices: Prices = eqx.field(static=True)
+
+    def __call__(self, detector: Detector) -> jax.Array:
+        return cost(detector, self.prices).total / 1e6
+
+
+def _budget(file: ExperimentFile, key: str, term: Budget, baseline: Detector) -> AbstractConstraint:
+    millions = _Millions(file.costs.prices)
+    try:
+        spent = float(millions(baseline))
+    except InputError as error:
+        raise file.error(key, error) from None
+    return AtMost(
+        millions,
+        spent if isinstance(term.at_most, str) else term.at_most.amount / 1e6,
+        "budget",
+        f"M{file.costs.currency}",
+    )
+
+
+def _region(region: Ball | Pipe | Box) -> constraints.AbstractRegion:
+    match region:
+        case Ball():
+            return constraints.BallRegion(region.centre, region.radius)
+        case Pipe():
+            return constraints.PipeRegion(region.through, region.along, region.radius)
+    return constraints.BoxRegion(region.centre, region.size)
 
 
 def face_area(detector: Detector) -> jax.Array:
-    """What sensors cost: their sensitive area in m²."""
+    """The sensitive faces of all sensors together, in m²."""
     return jnp.pi * jnp.sum(detector.sensors.radius**2) / m**2
+
+
+def _cubic_metres(detector: Detector) -> jax.Array:
+    return detector.volume.volume / m**3
 
 
 def _positions(detector: Detector) -> jax.Array:
     return detector.placed.positions
+
+
+def _faces(detector: Detector) -> constraints.Bodies:
+    positions, normals, radii = detector.placed
+    return constraints.Bodies(positions, radii, normals)
