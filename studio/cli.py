@@ -474,7 +474,7 @@ def _measure(
     as_json: bool,
 ) -> None:
     """Measures designs on the same events and shows what came out."""
-    from .console import Progressing, show_resolutions
+    from .console import Progressing, show_costs, show_resolutions
     from .study.measure import measure
 
     observer = Progressing(quiet)
@@ -487,6 +487,7 @@ def _measure(
         _print_json(report)
     else:
         show_resolutions(report["measured"], report["measured_gain"])
+        show_costs(report["cost"])
 
 
 @commands.command()

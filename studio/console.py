@@ -270,6 +270,18 @@ def show_resolutions(measured: Mapping[str, Mapping[str, Any]], gain: Mapping[st
         console.print(f"gain of {design}: {shown}")
 
 
+def show_costs(costs: Mapping[str, Mapping[str, Any]]) -> None:
+    """What designs cost, a line each."""
+    for design, cost in costs.items():
+        if "problem" in cost:
+            print(f"cost of {design}: not known: {cost['problem']}")
+            continue
+        sensors = sum(cost["sensors"].values())
+        parts = {"sensors": sensors, **{name: cost[name] for name in ("channels", "excavation", "medium")}}
+        shown = ", ".join(f"{name} {number(value)}" for name, value in parts.items())
+        print(f"cost of {design}: {number(cost['total'])} {cost['unit']} of {cost['year']} ({shown})")
+
+
 def _with_interval(measured: Mapping[str, float], factor: float) -> str:
     value, low, high = (measured[name] * factor for name in ("value", "low", "high"))
     return f"{value:.4g} [{low:.4g}, {high:.4g}]"

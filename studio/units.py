@@ -44,6 +44,7 @@ percent = 0.01
 
 _DIMENSIONS: dict[str, dict[str, float]] = {
     "length": {"mm": mm, "um": um, "nm": nm, "cm": cm, "m": m, "km": km, "inch": inch},
+    "area": {"mm2": mm**2, "cm2": cm**2, "m2": m**2},
     "time": {"ns": ns, "ps": ps, "us": us, "ms": ms, "s": s},
     "squared time": {"ns2": ns**2},
     "rate": {"Hz": Hz, "kHz": kHz, "MHz": MHz, "GHz": GHz},

@@ -82,6 +82,7 @@ def test_optimise_then_everything_that_follows(folder, capsys):
     compared = json.loads(capsys.readouterr().out)
     assert list(compared["measured"]) == ["tank", "run"]
     assert set(compared["measured_gain"]) == {"run"}
+    assert compared["cost"]["tank"] == compared["cost"]["run"]  # sensors have moved, and that is all
     assert compared["measured"]["tank"]["vertex"]["low"] < compared["measured"]["tank"]["vertex"]["high"]
 
     assert run(["check", "run/design.yaml", "--json"]) == 0
@@ -159,7 +160,9 @@ def test_check_an_experiment(folder, capsys):
 
 
 def test_check_shows_constraints_as_a_table_and_keeps_json_exact(folder, capsys):
-    (folder / "study.yaml").write_text(EXPERIMENT.replace("constraints: [", "constraints: [{kind: budget}, "))
+    (folder / "study.yaml").write_text(
+        EXPERIMENT.replace("constraints: [", "constraints: [{kind: sensitive_area}, {kind: budget}, ")
+    )
     assert run(["check", "study.yaml"]) == 0
     shown = capsys.readouterr().out
     assert "{" not in shown
@@ -169,9 +172,11 @@ def test_check_shows_constraints_as_a_table_and_keeps_json_exact(folder, capsys)
     assert spacing[3:5] == ["mm", "yes"]
     assert "radius_mm: [254, 254]" in shown
     assert run(["check", "study.yaml", "--json"]) == 0
-    budget, *_ = json.loads(capsys.readouterr().out)["files"]["study.yaml"]["baseline_constraints"]
-    assert budget["value"] == pytest.approx(math.pi * 0.254**2 * 16, rel=1e-14)  # 16 faces in m², rounding
-    assert str(budget["value"]) not in shown
+    report = json.loads(capsys.readouterr().out)["files"]["study.yaml"]
+    area, budget, *_ = report["baseline_constraints"]
+    assert area["value"] == pytest.approx(math.pi * 0.254**2 * 16, rel=1e-14)  # 16 faces in m², rounding
+    assert str(area["value"]) not in shown
+    assert (budget["unit"], budget["value"]) == ("MUSD", report["cost"]["total"])
 
 
 def test_a_baseline_that_breaks_its_constraints_is_said_plainly(folder, capsys):

@@ -27,6 +27,7 @@ from tests.stand_in import StandIn
 ROOT = Path(__file__).parents[1]
 PAGES = [Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))]
 TUTORIAL = Path("docs/tutorial.md")
+LIMITS = Path("docs/how_to/limit_a_design.md")
 TRACKING = Path("docs/how_to/track_studies.md")
 SLOW = {  # compilation of second derivatives and of the reconstruction
     Path("docs/how_to/add_an_objective.md"),
@@ -167,11 +168,12 @@ def test_the_tutorial_runs_with_the_real_physics(folder, capsys):
     assert {"layout.png", "history.png", "layout.html"} <= {p.name for p in Path("runs/second/figures").iterdir()}
 
 
-def test_the_examples_that_are_printed_are_those_of_the_commands(folder, capsys):
-    """The lines of `studio check` that the tutorial shows."""
-    Path("small_tank.yaml").write_text(next(block.text for block in blocks(TUTORIAL) if block.language == "yaml"))
-    assert run(["check", "small_tank.yaml"]) == 0
-    shown = next(block.text for block in blocks(TUTORIAL) if block.language == "text")
+@pytest.mark.parametrize("page", [TUTORIAL, LIMITS], ids=str)
+def test_the_examples_that_are_printed_are_those_of_the_commands(page, folder, capsys):
+    """The lines of `studio check` that a page shows."""
+    Path("tank.yaml").write_text(next(block.text for block in blocks(page) if block.language == "yaml"))
+    assert run(["check", "tank.yaml"]) == 0
+    shown = next(block.text for block in blocks(page) if block.language == "text")
     assert shown in capsys.readouterr().out
 
 

@@ -1,5 +1,6 @@
 """Detectors: a volume, its medium, the sensors on its wall and the electronics that read them."""
 
+from .costs import CostBreakdown, MediumPrice, Prices, SensorPrice, cost
 from .detector import Detector, Placed
 from .electronics import OpticalElectronics
 from .photosensors import PhotosensorArray
@@ -15,13 +16,18 @@ from .sensor_types import (
 )
 
 __all__ = [
+    "CostBreakdown",
     "Detector",
     "EfficiencyTable",
+    "MediumPrice",
     "OpticalElectronics",
     "PhotosensorArray",
     "Placed",
+    "Prices",
+    "SensorPrice",
     "SensorType",
     "TimeResolution",
+    "cost",
     "efficiency_columns",
     "register_sensor_type",
     "sensor_type",

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from .bounds import wall_bound as wall_bound
     from .config import Experiment as Experiment
     from .config import experiment_schema as experiment_schema
+    from .cost_table import read_costs as read_costs
+    from .cost_table import shipped_costs as shipped_costs
     from .experiment_file import read_experiment as read_experiment
     from .observer import AbstractObserver as AbstractObserver
     from .physics import AbstractPhysics as AbstractPhysics
@@ -26,7 +28,9 @@ _HOMES = {
     "StudySolution": "study",
     "experiment_schema": "config",
     "natural_bound": "bounds",
+    "read_costs": "cost_table",
     "read_experiment": "experiment_file",
+    "shipped_costs": "cost_table",
     "wall_bound": "bounds",
 }
 

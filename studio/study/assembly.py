@@ -14,7 +14,6 @@ import numpy as np
 from .. import paths
 from .._checks import InputError, StudioError, choice_remedy
 from ..design import Follows
-from ..design.constraints import AtMost, MinimumSpacing
 from ..design.criteria import criterion_width
 from ..design.objectives import (
     AbstractObjective,
@@ -35,20 +34,10 @@ from ..detector import Detector
 from ..event import Gun, Primary, half_extents
 from ..event.gun import contained_length
 from ..io.geometry import load_detector
-from ..units import m
 from .bounds import natural_bound
-from .config import (
-    CRITERIA,
-    WANTED,
-    Budget,
-    DirectionAround,
-    Experiment,
-    Objective,
-    SensorCount,
-    Symmetry,
-    Term,
-)
+from .config import CRITERIA, WANTED, DirectionAround, Experiment, Objective, Symmetry, Term
 from .experiment_file import ExperimentFile
+from .limits import constraint
 from .physics import QUANTITIES, AbstractPhysics, CustomResolutions
 from .ties import symmetric
 from .tolerances import as_built
@@ -84,10 +73,11 @@ def assemble(
     of kind `custom`.
 
     **Raises** `InputError` naming the line of the experiment for a path that does not exist, a start outside its bound, a
-    spacing that does not fit, events that cannot be drawn, a custom objective that is not given or not named.
+    spacing that does not fit, a price of what does not exist or no price of what does, events that cannot be drawn, a custom objective that is not given or not named.
     """
     experiment = file.experiment
     baseline = load_detector(file.geometry)
+    file.costs.refuse_unknown(baseline)
     chosen = seed if seed is not None else experiment.seed
     free = {path: _bound(file, baseline, path) for path in experiment.free_paths}
     physics = physics or physics_of(file, baseline)
@@ -100,7 +90,7 @@ def assemble(
         groups,
         free,
         _robust(file, baseline, _objective(experiment, baseline, physics, objective), chosen),
-        tuple(_constraint(term, baseline) for term in experiment.constraints),
+        tuple(constraint(file, index, baseline) for index in range(len(experiment.constraints))),
     )
 
 
@@ -210,7 +200,7 @@ def _symmetric(file: ExperimentFile, detector: Detector, bound: AbstractBound, w
         raise file.document.error(key, error.problem, remedy=error.remedy) from None
 
 
-# ---- objective and constraints -----------------------------------------------------------------------------------------
+# ---- objective ---------------------------------------------------------------------------------------------------------
 
 
 class _Resolution(eqx.Module):
@@ -328,27 +318,3 @@ def _robust(file: ExperimentFile, baseline: Detector, objective: AbstractObjecti
         raise file.document.error("robust.position_error", problem, value=error, remedy="give an error of placement")
     perturb = as_built(baseline, position_error=error, dead=dead, seed=seed)
     return Robust(objective, perturb, wanted.samples, Maximum() if wanted.over == "worst" else Mean())
-
-
-def _constraint(term: Any, baseline: Detector) -> Any:
-    if isinstance(term, Budget):
-        limit = float(face_area(baseline)) if term.at_most == "baseline" else float(term.at_most)
-        return AtMost(face_area, limit, name="budget", unit="m2 of sensitive face")
-    if isinstance(term, SensorCount):
-        limit = float(standing(baseline)) if term.at_most == "baseline" else float(term.at_most)
-        return AtMost(standing, limit, name="sensor_count", unit="sensors")
-    return MinimumSpacing(_positions, term.at_least)
-
-
-def standing(detector: Detector) -> jax.Array:
-    """How many sensors there are: the sum of their weights."""
-    return jnp.sum(detector.sensors.weight)
-
-
-def face_area(detector: Detector) -> jax.Array:
-    """What sensors cost: their sensitive area in m², empty places left out."""
-    return jnp.pi * jnp.sum(detector.sensors.weight * detector.sensors.radius**2) / m**2
-
-
-def _positions(detector: Detector) -> jax.Array:
-    return detector.placed.positions

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..io.document import load_document
-from ..io.geometry import check_geometry, read_geometry
+from ..io.geometry import check_geometry, load_detector, read_geometry
+from .cost_table import shipped_costs
 from .experiment_file import read_experiment
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None)
         return {"kind": "experiment", **_experiment(path, before_physics)}
     read_geometry(path)
     before_physics()
-    return {"kind": "geometry", **check_geometry(path)}
+    report = check_geometry(path)
+    return {"kind": "geometry", **report, "cost": shipped_costs().report(load_detector(path))}
 
 
 def baseline_words(audited: Audit) -> str:
@@ -55,6 +57,7 @@ def _experiment(path: Path, before_physics: Callable[[], None]) -> dict[str, Any
         "steps": experiment.optimiser.steps,
         "events_a_step": experiment.batch,
         "validation_events": experiment.validation.events,
+        "cost": file.costs.report(assembly.baseline),
         "baseline": baseline_words(audited) or "satisfies all constraints",
         "baseline_constraints": audited.as_dicts(),
     }

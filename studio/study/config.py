@@ -11,9 +11,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from .._checks import InputError, choice_remedy
-from ..io.quantities import PositiveLength, Quantity, StrictModel
+from ..io.quantities import NonNegativeLength, PositiveLength, Quantity, StrictModel
 from ..units import unit_names
-from .fields import AnyQuantity, Point, QuantityRange, Reduction, Statistic, UnitVector
+from .cost_table import CostTable
+from .fields import AnyQuantity, BaselineOr, Point, QuantityRange, Reduction, Statistic, UnitVector
+from .money import Amount, Money
 
 PARTICLES = ("mu-", "mu+", "e-", "e+", "point")
 WANTED = {"vertex_resolution": "vertex", "direction_resolution": "direction", "energy_resolution": "kinetic_energy"}
@@ -159,10 +161,23 @@ class Nuisance(StrictModel):
 
 
 class Budget(StrictModel):
-    """What the design may cost: at most the baseline, or a number of square metres of sensitive face."""
+    """What the design may cost by the experiment's `costs`: at most the baseline, or an amount such as `12.5 MUSD`."""
 
     kind: Literal["budget"]
-    at_most: Literal["baseline"] | Annotated[float, Field(gt=0)] = "baseline"
+    at_most: Annotated[Literal["baseline"] | Money, BaselineOr(Amount(), "12.5 MUSD")] = "baseline"
+
+
+class SensitiveArea(StrictModel):
+    """How large the sensitive faces may be together: at most the baseline, or an area such as `120 m2`."""
+
+    kind: Literal["sensitive_area"]
+    at_most: Annotated[Literal["baseline"] | float, BaselineOr(Quantity("area", above=0.0), "120 m2")] = "baseline"
+
+
+class FixedVolume(StrictModel):
+    """The volume stays that of the baseline, whatever its shape."""
+
+    kind: Literal["fixed_volume"]
 
 
 class MinimumSpacing(StrictModel):
@@ -179,7 +194,42 @@ class SensorCount(StrictModel):
     at_most: Literal["baseline"] | PositiveInt = "baseline"
 
 
-Constraint = Annotated[Budget | MinimumSpacing | SensorCount, Field(discriminator="kind")]
+class Ball(StrictModel):
+    """A ball around a point; on the wall a disc."""
+
+    kind: Literal["ball"]
+    centre: Point
+    radius: PositiveLength
+
+
+class Pipe(StrictModel):
+    """An endless round pipe through a point: it meets the wall on both sides, also where the size of the volume is free."""
+
+    kind: Literal["pipe"]
+    through: Point
+    along: UnitVector
+    radius: PositiveLength
+
+
+class Box(StrictModel):
+    """A box with faces across the axes, of full `size`."""
+
+    kind: Literal["box"]
+    centre: Point
+    size: Annotated[list[PositiveLength], Field(min_length=3, max_length=3)]
+
+
+class KeepOut(StrictModel):
+    """Regions that no sensor's face may reach into, or come nearer to than `clearance`; in the coordinates of the detector."""
+
+    kind: Literal["keep_out"]
+    regions: Annotated[list[Annotated[Ball | Pipe | Box, Field(discriminator="kind")]], Field(min_length=1)]
+    clearance: NonNegativeLength = 0.0
+
+
+Constraint = Annotated[
+    Budget | SensitiveArea | FixedVolume | MinimumSpacing | SensorCount | KeepOut, Field(discriminator="kind")
+]
 
 
 OptimiserKind = Literal[
@@ -235,6 +285,9 @@ class Experiment(StrictModel):
     nuisance: list[str] | dict[str, Nuisance] = Field(default_factory=list)
     robust: Robust | None = None
     constraints: list[Constraint] = Field(default_factory=list)
+    costs: str | CostTable | None = Field(
+        default=None, description="A file of prices, or entries that change those that ship. Left out: those that ship."
+    )
     optimiser: Optimiser = Field(default_factory=Optimiser)
     validation: Validation = Field(default_factory=Validation)
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -248,6 +301,13 @@ class Experiment(StrictModel):
                 raise InputError("stands twice", key=f"objective.{index}", value=label, remedy=remedy)
         for index, term in enumerate(self.objective):
             self._check_term(f"objective.{index}", term)
+        names = [term.kind for term in self.constraints]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                remedy = (
+                    "keep one of them; several regions stand in one list" if name == "keep_out" else "keep one of them"
+                )
+                raise InputError("stands twice", key=f"constraints.{index}", value=name, remedy=remedy)
         batch, count, key = self.batch, self.events.count, "optimiser.batch"
         if batch > count:
             raise InputError(

@@ -53,8 +53,12 @@ nuisance:
 
 # What a design must keep to; measured again after the fact.
 constraints:
-  - {{kind: budget, at_most: baseline}}             # area of sensitive face
+  - {{kind: budget, at_most: baseline}}             # in money, by the prices of `costs`; or an amount: at_most: 12.5 MUSD
   - {{kind: minimum_spacing, at_least: {spacing}}}{gap}# between sensor centres; {closest}
+
+# What things cost: entries here change the prices that ship; `costs: my_costs.yaml` names a file of prices.
+costs:
+  excavation: {{price: 600 USD/m3, source: assumed}}
 
 # How the design is moved.
 optimiser:

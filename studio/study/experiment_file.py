@@ -17,18 +17,21 @@ from .._checks import InputError, choice_remedy
 from ..io.atomic import replace_file
 from ..io.document import Document, load_document, parse_document, validate
 from ..io.geometry import read_geometry
-from .config import Experiment
+from .config import Budget, Experiment
+from .cost_table import Costs, costs_from, read_costs, shipped_costs
+from .money import Money
 
 STUDY, EXPERIMENT, BASELINE, ENVIRONMENT = "study.json", "experiment.yaml", "baseline.yaml", "environment.txt"
 
 
 @dataclasses.dataclass(frozen=True)
 class ExperimentFile:
-    """An experiment as read: the `document` with its lines, what it says, and the geometry file it names."""
+    """An experiment as read: the `document` with its lines, what it says, the geometry file it names, and its prices."""
 
     document: Document
     experiment: Experiment
     geometry: Path
+    costs: Costs
 
     def with_values(self, changes: Mapping[str, Any]) -> ExperimentFile:
         """The same experiment with other values at dotted keys, such as `{"optimiser.steps": 20}`, checked again."""
@@ -36,7 +39,14 @@ class ExperimentFile:
         for key, value in changes.items():
             data = _replaced(data, key.split("."), value)
         document = self.document.with_data(data)
-        return ExperimentFile(document, validate(document, Experiment), self.geometry)
+        experiment = validate(document, Experiment)
+        return ExperimentFile(document, experiment, self.geometry, _costs(document, experiment))
+
+    @property
+    def alone(self) -> dict[str, Any]:
+        """What the experiment says, as plain data, with the prices of a file written out."""
+        data = dict(self.document.data)
+        return {**data, "costs": self.costs.data} if isinstance(self.experiment.costs, str) else data
 
     def error(self, key: str, error: InputError) -> InputError:
         """An error of the physics, placed at the key of the file it comes from."""
@@ -68,7 +78,28 @@ def _checked(document: Document) -> ExperimentFile:
         if error.line is None and not geometry.is_file():
             raise document.error("geometry", error.problem, value=experiment.geometry, remedy=error.remedy) from None
         raise
-    return ExperimentFile(document, experiment, geometry)
+    return ExperimentFile(document, experiment, geometry, _costs(document, experiment))
+
+
+def _costs(document: Document, experiment: Experiment) -> Costs:
+    """The prices of an experiment. **Raises** `InputError` where its budget is in another currency."""
+    named = experiment.costs
+    if named is None:
+        costs = shipped_costs()
+    elif isinstance(named, str):
+        path = document.directory / named
+        if not path.is_file():
+            remedy = f"write the path of a file of prices, from {document.directory} on"
+            raise document.error("costs", "no such file", value=named, remedy=remedy)
+        costs = read_costs(path)
+    else:
+        costs = costs_from(document, named, "costs")
+    for index, term in enumerate(experiment.constraints):
+        if isinstance(term, Budget) and isinstance(term.at_most, Money) and term.at_most.currency != costs.currency:
+            problem = f"in {term.at_most.currency}, but the prices are in {costs.currency}"
+            remedy = f"write it in {costs.currency}; nothing is converted"
+            raise document.error(f"constraints.{index}.at_most", problem, remedy=remedy)
+    return costs
 
 
 def read_begun(directory: str | os.PathLike[str]) -> ExperimentFile:

@@ -79,6 +79,31 @@ class QuantityRange:
 
 
 @dataclasses.dataclass(frozen=True)
+class BaselineOr:
+    """The word `baseline`, or a quantity as `entry` reads it, for example `example`."""
+
+    entry: Any
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"const": "baseline"}, self.entry.__get_pydantic_json_schema__(schema, handler)]}
+
+    def parse(self, value: object) -> Any:
+        """The word itself, or what `entry` makes of the value. **Raises** `PydanticCustomError` with a remedy in its context."""
+        if value == "baseline":
+            return value
+        try:
+            return self.entry.parse(value)
+        except PydanticCustomError as error:
+            context = error.context or {}
+            remedy = f"write 'baseline' or for example '{self.example}'; {context['remedy']}"
+            raise field_error(str(context["problem"]), remedy) from None
+
+
+@dataclasses.dataclass(frozen=True)
 class _Triple:
     entry: Quantity | None
 

@@ -62,6 +62,7 @@ def measure(
     return {
         "seed": chosen,
         "designs": {k: str(v) for k, v in designs.items()},
+        "cost": {name: file.costs.report(detector) for name, detector in detectors.items()},
         **report(lines, tuple(designs), seed=chosen),
     }
 

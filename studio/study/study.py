@@ -154,7 +154,7 @@ class Study:
                 **environment(),
                 "git": {"package": git_state(Path(__file__)), "experiment": git_state(Path(self.file.document.file))},
                 "packages": packages(),
-                "experiment": dict(self.file.document.data) | {"geometry": BASELINE},
+                "experiment": self.file.alone | {"geometry": BASELINE},
                 "baseline": text,
             }
         )

@@ -13,9 +13,6 @@ from ..detector import Detector
 from ..geometry import AbstractVolume
 from ..paths import replace
 
-# A dead sensor keeps this part of its radius: a millionth of the light, so that its share of any information is nothing
-# beside that of the others, while every derivative stays defined.
-_LEFT = 1e-3
 _STREAM = 0xB1D  # folded into the study's key; optimisation folds in 0, validation 0x5EED
 
 
@@ -46,7 +43,7 @@ class AsBuilt(eqx.Module):
             changes["sensors.uv"] = along_wall(detector.volume, sensors.patch, sensors.uv, opposite * error)
         if self.dead:
             hit = (self.rank - sample * self.dead) % len(self.rank) < self.dead
-            changes["sensors.radius"] = jnp.where(hit, _LEFT, 1.0).astype(sensors.radius.dtype) * sensors.radius
+            changes["sensors.weight"] = jnp.where(hit, 0.0, sensors.weight)
         return replace(detector, changes)
 
 

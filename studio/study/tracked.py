@@ -94,7 +94,7 @@ def study_facts(file: ExperimentFile, ledger: Ledger) -> StudyFacts:
     if study["git"].get("package"):
         tags["mlflow.source.git.commit"] = study["git"]["package"]["commit"]
     tags |= {"mlflow.user": _user(), "mlflow.source.name": str(study["source"])}
-    parameters = _merged(defaults, file.document.data) | {"geometry": study["geometry"]}
+    parameters = _merged(defaults, file.alone) | {"geometry": study["geometry"]}
     begun_with = [ledger.directory / name for name in (STUDY, EXPERIMENT, BASELINE, ENVIRONMENT)]
     return StudyFacts(ledger.directory, ledger.begun_at, parameters, tags, begun_with)
 

@@ -6,14 +6,22 @@ from typing import Any
 from ..._checks import InputError
 from .base import AbstractConstraint, relative_scale
 from .function import AtLeast, AtMost, Equal
+from .keep_out import Bodies, KeepOut
+from .regions import AbstractRegion, BallRegion, BoxRegion, PipeRegion
 from .spacing import MinimumSpacing, nearest_pairs, push_apart
 
 __all__ = [
     "AbstractConstraint",
+    "AbstractRegion",
     "AtLeast",
     "AtMost",
+    "BallRegion",
+    "Bodies",
+    "BoxRegion",
     "Equal",
+    "KeepOut",
     "MinimumSpacing",
+    "PipeRegion",
     "nearest_pairs",
     "push_apart",
     "relative_scale",
