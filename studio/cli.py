@@ -435,6 +435,54 @@ def certify(study: Path, spacing: str | None, moves: int, running: _Running, qui
 
 
 @commands.command()
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--position", help="Standard deviation of a sensor's place along the wall, such as '1 cm'.")
+@click.option("--dead", help="Part of the sensors that see nothing, such as '1 %'.")
+@click.option(
+    "--relative",
+    multiple=True,
+    metavar="PATH=WIDTH",
+    help="Relative standard deviation of a leaf, such as medium.absorption_length=5%; may be repeated.",
+)
+@click.option("--samples", type=click.IntRange(2), default=64, show_default=True, help="How many detectors are built.")
+@_seed
+@_running
+@_quiet
+@_json
+def tolerance(
+    study: Path,
+    position: str | None,
+    dead: str | None,
+    relative: tuple[str, ...],
+    samples: int,
+    seed: int | None,
+    running: _Running,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """See what is left of the gain of STUDY, a directory, when the detector is not built quite as drawn."""
+    from .study.experiment_file import read_begun
+
+    file = read_begun(study)
+    error, part = _length("--position", position), _fraction("--dead", dead)
+    widths = dict(_relative_width(entry) for entry in relative)
+    _start_jax()
+    from .console import Progressing, show_tolerance
+    from .study.tolerance import Tolerances, tolerate
+
+    observer, wanted = Progressing(quiet), Tolerances(error or 0.0, part or 0.0, widths)
+    try:
+        with running.start(observer.note) as working:
+            report = tolerate(file, study, wanted, runner=working, observer=observer, samples=samples, seed=seed)
+    finally:
+        observer.close()
+    if as_json:
+        _print_json(report)
+    else:
+        show_tolerance(report)
+
+
+@commands.command()
 @click.argument("designs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--experiment", type=click.Path(path_type=Path), help="Whose events to use [default: contained muons].")
 @click.option("--events", type=click.IntRange(2), default=400, show_default=True, help="Events a design.")
@@ -559,6 +607,27 @@ def _length(key: str, text: str | None) -> float | None:
     if value <= 0:
         raise InputError("not positive", key=key, value=text, remedy="write for example '60 cm'")
     return value
+
+
+def _fraction(key: str, text: str | None) -> float | None:
+    """A part of an option, above 0 and at most one half."""
+    from .units import parse_quantity
+
+    if text is None:
+        return None
+    value = parse_quantity(text, "fraction", key=key)
+    if not 0 < value <= 0.5:
+        raise InputError("not between 0 and 50 %", key=key, value=text, remedy="write for example '1 %'")
+    return value
+
+
+def _relative_width(entry: str) -> tuple[str, float]:
+    """The path and the relative width of an option `PATH=WIDTH`."""
+    path, equals, text = entry.partition("=")
+    if not (path and equals):
+        remedy = "write for example medium.absorption_length=5%"
+        raise InputError("not a path with its width", key="--relative", value=entry, remedy=remedy)
+    return path, _fraction("--relative", text) or 0.0
 
 
 def _fresh_directory(parent: Path, name: str) -> Path:

@@ -306,6 +306,21 @@ def show_certificate(report: Mapping[str, Any]) -> None:
     console.print(f"objective {report['objective']:.6g}; {words}")
 
 
+def show_tolerance(report: Mapping[str, Any]) -> None:
+    """The objective and the gain over detectors that differ from the drawing."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    table = Table(title=f"{report['samples']} detectors as they may be built")
+    for name in ("", "as drawn", "mean", "deviation", "5 % to 95 %"):
+        table.add_column(name, justify="left" if not name else "right")
+    rows = {f"objective of the {name}": row for name, row in report["objective"].items()} | {"gain": report["gain"]}
+    rows |= {f"gain of {name}": row for name, row in report["gain_of_terms"].items()}
+    for name, row in rows.items():
+        numbers = (f"{row['drawn']:.4g}", f"{row['mean']:.4g}", f"{row['deviation']:.2g}")
+        table.add_row(name, *numbers, f"{row['low']:.4g} to {row['high']:.4g}")
+    console.print(table)
+    console.print(f"the optimum is better in {100 * report['gain']['better']:.3g} % of them")
+
+
 def _worth(gain: float) -> str:
     """A change of a mean of logarithms in words."""
     return f"worth {100 * gain:.2g} % of a resolution"
