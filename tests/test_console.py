@@ -10,7 +10,7 @@ import re
 import pytest
 from rich.console import Console
 
-from studio.console import Progressing, duration, number, progress_text, show_resolutions
+from studio.console import Progressing, duration, number, progress_text, show_gain, show_resolutions
 
 STEP = {
     "objective": -1.25,
@@ -149,3 +149,27 @@ def test_resolutions_are_shown_with_their_units(capsys):
     shown = capsys.readouterr().out
     assert "vertex (cm)" in shown
     assert "direction (deg)" in shown
+
+
+def test_terms_are_shown_from_start_to_end(capsys):
+    """Names, statistics and weights beside both values; exp(-0.5) - 1 is 39.3 % less."""
+    rows = [
+        ("vertex_resolution", "mean log", 1.0, 4.5, 4.0),
+        ("energy_resolution e+ worst", "worst log", 0.25, -3.0, -3.5),
+    ]
+    names = ("name", "statistic", "weight", "baseline", "optimum", "change")
+    terms = [dict(zip(names, (*row, -0.3934693), strict=True)) for row in rows]
+    values = {"baseline": {"value": 3.75}, "optimum": {"value": 3.125}}
+    show_gain(
+        {
+            "objective": values,
+            "objective_terms": terms,
+            "constraints": [],
+            "feasible": True,
+            "validation": {"events": 0},
+        }
+    )
+    lines = [" ".join(re.findall(r"[^\s│]+", line)) for line in capsys.readouterr().out.splitlines()]
+    assert "vertex_resolution mean log 1 4.5 4 -39.3 %" in lines
+    assert "energy_resolution e+ worst worst log 0.25 -3 -3.5 -39.3 %" in lines
+    assert "objective weighted sum 3.75 3.125" in lines
