@@ -40,6 +40,7 @@ from .optimisers import (
     QuasiNewton,
     first_order,
 )
+from .pareto import ParetoFront, ParetoPoint, Scalarization, hypervolume, non_dominated, pareto_front
 from .solution import Record, Solution, Status
 from .space import DesignSpace, Free
 from .tracing import trace_counts
@@ -84,11 +85,14 @@ __all__ = [
     "MeanLog",
     "MinimumSpacing",
     "Optimisation",
+    "ParetoFront",
+    "ParetoPoint",
     "PopulationObjective",
     "Positive",
     "QuasiNewton",
     "Record",
     "Rowwise",
+    "Scalarization",
     "Simplex",
     "Solution",
     "State",
@@ -102,7 +106,10 @@ __all__ = [
     "combine",
     "event_keys",
     "first_order",
+    "hypervolume",
+    "non_dominated",
     "optimise",
+    "pareto_front",
     "push_apart",
     "summaries",
     "summaries_pull_back",
