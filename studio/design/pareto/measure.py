@@ -96,6 +96,11 @@ class Measure(eqx.Module):
         values, errors = jax.device_get(_with_errors(self, tree))
         return np.asarray(values, dtype=float), np.asarray(errors, dtype=float)
 
+    def part(self, name: str) -> AbstractObjective:
+        """One of the objectives."""
+        parts = (*self.plain, *(() if self.stack is None else self.stack.parts))
+        return parts[self.order[self.names.index(name)]]
+
     def _plain(self, tree):
         return [part.combine(part.summarise(tree, None)[None]).reshape(1) for part in self.plain]
 
@@ -119,7 +124,9 @@ def _with_errors(measure: Measure, tree: Any) -> tuple[Array, Array]:
     if count == 1:
         errors = jnp.full(len(stack.parts), jnp.nan)
     else:
-        without = jax.lax.map(lambda i: stack.each(gathered[(i + 1 + jnp.arange(count - 1)) % count]), jnp.arange(count))
+        without = jax.lax.map(
+            lambda i: stack.each(gathered[(i + 1 + jnp.arange(count - 1)) % count]), jnp.arange(count)
+        )
         errors = jnp.sqrt((count - 1) / count * jnp.sum((without - jnp.mean(without, axis=0)) ** 2, axis=0))
     return measure._ordered(plain, [stack.each(gathered)]), measure._ordered(nothing, [errors])
 

@@ -26,7 +26,7 @@ from jaxtyping import Array, ArrayLike, Float
 AUGMENTATION = 1e-3
 
 #: No component of a direction is smaller, in units of the sum of all.
-_SMALLEST_COMPONENT = 1e-2
+_SMALLEST_COMPONENT = 2e-2
 
 #: Up to here, in spans, a limit counts as kept.
 _TOLERANCE = 1e-3
