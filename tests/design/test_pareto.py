@@ -161,8 +161,8 @@ def test_local_minima():
     but every point is the best of all of them for its own direction, and those that others dominate are counted.
     """
     problem = {"x": 0.97}, {"x": (0.0, 1.0)}, {"one": hill, "two": valleys}
-    many = pareto_front(*problem, points=13, starts=4)
-    assert len(many.points) == 13
+    many = pareto_front(*problem, points=5, starts=4)
+    assert len(many.points) == 5
     for value in many.values:
         # 1e-4: values at the solution are exact to relative violations of 1e-6, and the curve is that fine
         assert not np.any(np.all(value - 1e-4 > CURVE, axis=1))

@@ -91,7 +91,7 @@ def test_zdt1(method):
 
 
 # The directions are even on a line, so on a circle they crowd at the ends: 25 points are needed to come within 1 % of the best.
-@pytest.mark.parametrize(("method", "points"), [("chebyshev", 25), ("epsilon", 29)])
+@pytest.mark.parametrize(("method", "points"), [("chebyshev", 25), pytest.param("epsilon", 29, marks=pytest.mark.slow)])
 def test_dtlz2_with_two_objectives(method, points):
     front, first = front_of(dtlz2(2), 7, points=points, method=method)
     assert np.linalg.norm(first) > 1.1
