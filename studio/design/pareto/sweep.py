@@ -75,10 +75,10 @@ def pareto_front(
     """
     if method not in _METHODS:
         raise InputError("no such method", key="method", value=method, remedy=choice_remedy(method, _METHODS))
+    measure = Measure.of(objectives, events, chunk)
     if isinstance(points, bool) or not isinstance(points, int | np.integer) or points < len(objectives):
         remedy = "give at least as many points as objectives"
         raise InputError("too few points", key="points", value=points, remedy=remedy)
-    measure = Measure.of(objectives, events, chunk)
     optimiser = QuasiNewton(penalty=_PENALTY) if optimiser is None else optimiser
     options = {"optimiser": optimiser, "steps": steps, "starts": starts, "seed": seed}
     search = _Search(tree, free, measure, as_constraints(constraints), options)
@@ -280,7 +280,7 @@ def _ideal_and_span(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The least of every objective over `points`, and how far above it the worst of the non-dominated `ends` is."""
     known = np.array([search.values(point) for point in points if point.tree is not None])
-    worst = np.array([search.values(point) for point in ends if point.tree is not None])
+    worst = np.array([search.values(point) for point in ends if point.tree is not None] or known)
     ideal = known.min(axis=0)
     span = worst[non_dominated(worst)].max(axis=0) - ideal
     # Objectives that do not conflict have no span: any positive number will do.
