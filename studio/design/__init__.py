@@ -58,6 +58,7 @@ from .optimisers import (
     QuasiNewton,
     first_order,
 )
+from .pareto import ParetoFront, ParetoPoint, Scalarization, hypervolume, non_dominated, pareto_front
 from .solution import Record, Solution, Status
 from .space import DesignSpace, Follows, Free
 from .tracing import trace_counts
@@ -112,6 +113,8 @@ __all__ = [
     "MeanLog",
     "MinimumSpacing",
     "Optimisation",
+    "ParetoFront",
+    "ParetoPoint",
     "PipeRegion",
     "PopulationObjective",
     "Positive",
@@ -121,6 +124,7 @@ __all__ = [
     "Relative",
     "Robust",
     "Rowwise",
+    "Scalarization",
     "Simplex",
     "Solution",
     "State",
@@ -145,7 +149,10 @@ __all__ = [
     "first_order",
     "greedy",
     "heaviest",
+    "hypervolume",
+    "non_dominated",
     "optimise",
+    "pareto_front",
     "push_apart",
     "random_designs",
     "relative_to",

@@ -1,4 +1,4 @@
-"""Figures: what a detector recorded, what a study moved, and how it went there.
+"""Figures: what a detector recorded, what a study moved, how it went there, and what it could have had instead.
 
 Each function draws one figure, writes it to `path` (the ending chooses the format) and returns it, so that it can be looked
 into. Colours are told apart by everyone: cividis for amounts, the palette of Okabe and Ito (2008) for kinds.
@@ -8,6 +8,7 @@ into. Colours are told apart by everyone: cividis for amounts, the palette of Ok
 # NumPy arrays stand where annotations say JAX's: at run time both are taken.
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,10 +19,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import EllipseCollection, LineCollection
+from matplotlib.collections import EllipseCollection, LineCollection, PathCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 from .._checks import InputError
 from ..detector import Detector
@@ -32,6 +34,7 @@ from .view import View
 from .wall_map import WallMap, wall_map
 from .words import colour_bar, legend
 
+_FRONT = "Pareto front"
 _BAR = {"shrink": 0.75, "pad": 0.02}  # where a colour bar stands beside a map
 
 
@@ -171,6 +174,96 @@ def search_plot(
         axes.grid(color="#dddddd", linewidth=0.7)
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0.0)
         return _write(figure, path)
+
+
+def pareto_plot(
+    values: ArrayLike,
+    errors: ArrayLike | None,
+    names: Sequence[str],
+    path: str | os.PathLike[str],
+    *,
+    dominated: ArrayLike | None = None,
+    title: str | None = None,
+) -> Figure:
+    """What can be had at the same time: designs of which none is better in everything, one panel for each pair of objectives.
+
+    - `values`, `errors`: `(points, objectives)`, and ±1 standard error; None for errors where there are none.
+    - `names`: of the axes, with their units, as in `vertex resolution (mm)`.
+    - `dominated`: `(points, objectives)`, designs that were left out, drawn lighter.
+
+    With two objectives a line bounds what some design attains; with more, the colour is the last one in every panel.
+    **Raises** `InputError` for shapes that do not fit together, or fewer than two objectives.
+    """
+    points, spread, others = _columns(values, errors, dominated, names)
+    size = len(names) - 1
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.0, 6.0) if size == 1 else (4.0 * size + 1.6, 3.5 * size + 0.8), layout="constrained")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(size, size, squeeze=False, sharex="col", sharey="row")
+        for across, up in itertools.combinations(range(size + 1), 2):
+            axes = grid[up - 1, across]
+            axes.grid(color="#dddddd", linewidth=0.7)
+            if size == 1:
+                stairs = points[np.lexsort((points[:, 1], points[:, 0]))]
+                axes.step(
+                    *stairs.T, where="post", color=BEFORE, linewidth=1.4, zorder=1, label="attained by some design"
+                )
+            if len(others):
+                look = {"linestyle": "none", "marker": "o", "markersize": 6.5, "markerfacecolor": "white"}
+                axes.plot(*others[:, [across, up]].T, color=WALL, zorder=1.5, label="dominated", **look)
+            drawn = _with_bars(
+                axes, points[:, [across, up]], spread[:, [across, up]], points[:, -1] if size > 1 else None
+            )
+            if up == size:
+                axes.set_xlabel(names[across])
+            if across == 0:
+                axes.set_ylabel(names[up])
+        for row, column in itertools.combinations(range(size), 2):
+            grid[row, column].remove()
+        if size > 1:
+            colour_bar(figure, drawn, names[-1], ax=figure.axes, **_BAR)
+        figure.align_labels(figure.axes[: size * (size + 1) // 2])
+        _explain(figure, grid[0, 0], bool(np.any(spread > 0)), title)
+        return _write(figure, path)
+
+
+# ---- pieces of the trade-off -----------------------------------------------------------------------------------------
+
+
+def _columns(values, errors, dominated, names) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a trade-off is drawn from, as arrays of one width; errors that are not known are zero."""
+    points = np.asarray(values, float)
+    spread = np.zeros_like(points) if errors is None else np.asarray(errors, float)
+    others = np.empty((0, len(names))) if dominated is None else np.asarray(dominated, float)
+    if len(names) < 2 or points.ndim != 2 or points.shape[1] != len(names) or not len(points):
+        problem = f"points of shape {points.shape} for {len(names)} objectives"
+        raise InputError(
+            problem, key="values", remedy="give (points, objectives), at least one point and two objectives"
+        )
+    for key, array, expected in (("errors", spread, points.shape), ("dominated", others, (len(others), len(names)))):
+        if array.shape != expected:
+            problem = f"shape {array.shape} beside points of shape {points.shape}"
+            raise InputError(problem, key=key, remedy="give one column per objective")
+    return points, np.nan_to_num(spread), others
+
+
+def _with_bars(axes: Axes, points: np.ndarray, spread: np.ndarray, amounts: np.ndarray | None) -> PathCollection:
+    """Points over bars of ±1σ in both directions, where there is an error; coloured by `amounts` where there are some."""
+    bars = [spread[:, column] if np.any(spread[:, column] > 0) else None for column in (0, 1)]
+    axes.errorbar(*points.T, xerr=bars[0], yerr=bars[1], fmt="none", ecolor=INK, elinewidth=1.2, capsize=3.0, zorder=2)
+    colours = {"color": PALETTE[0]} if amounts is None else {"c": amounts, "cmap": AMOUNTS}
+    return axes.scatter(*points.T, s=42, zorder=3, label=_FRONT, **colours)
+
+
+def _explain(figure: Figure, axes: Axes, bars: bool, title: str | None) -> None:
+    """A title above the panels and a legend below them, where they cover nothing; the front stands first."""
+    if title is not None:
+        figure.suptitle(title, x=0.02, ha="left", fontsize=14, color=INK)
+    drawn = {handle.get_label(): handle for handle in axes.get_legend_handles_labels()[0]}
+    front = drawn.pop(_FRONT)
+    labels = [_FRONT + (", bars ±1σ over events" if bars else ""), *drawn]
+    place = {"loc": "outside lower left", "ncols": len(labels), "fontsize": 11, "frameon": False}
+    figure.legend([front, *drawn.values()], labels, **place)
 
 
 # ---- pieces of the maps ----------------------------------------------------------------------------------------------

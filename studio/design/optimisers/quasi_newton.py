@@ -40,12 +40,15 @@ class QuasiNewton(AbstractOptimiser):
     - `inner_steps`: at most so many steps between updates of the multipliers.
     - `largest_step`: at first no coordinate moves by more natural units in one step; the bound doubles with every step
       that reaches it downhill, and shrinks back when a step was too long.
+    - `penalty`: that of the first inner minimisation. A small one lets the design cross its constraints at first; where they
+      end near a bound, whose coordinates flatten, it may not come back.
     """
 
     memory: int = eqx.field(static=True, default=20)
     tolerance: float = eqx.field(static=True, default=1e-7)
     inner_steps: int = eqx.field(static=True, default=50)
     largest_step: float = eqx.field(static=True, default=1.0)
+    penalty: float = eqx.field(static=True, default=10.0)
 
     def initial(self, problem: Problem, coordinates: dict[str, Any]) -> Any:
         return {
@@ -59,7 +62,7 @@ class QuasiNewton(AbstractOptimiser):
         }
 
     def initial_penalty(self) -> float:
-        return 10.0
+        return self.penalty
 
     def advance(self, problem: Problem, iterate: Iterate, step: int) -> Asking[Advance]:
         value, gradient = problem.lagrangian(iterate, iterate.coordinates, iterate.evaluation)
