@@ -141,7 +141,7 @@ START = np.array([[0.0, 0.0], [0.3, 0.1], [-0.5, 0.6], [2.0, 2.0], [-3.0, 0.5]])
 @pytest.mark.parametrize(
     ("region", "nearest"),
     [
-        # From the centre every way is as long: 1.1² for the first, and for each other one what it lacks.
+        # The centre has no nearest way, all are as long: 1.1² for the first, and for each other one what it lacks.
         (HOLE, 1.1**2 + (1.1 - np.sqrt(0.1)) ** 2 + (1.1 - np.sqrt(0.61)) ** 2),
         # A shallow box: up would be 0.1 away, but the points stay in the plane; half sizes 1 and 2, and the radius 0.1.
         (BoxRegion((0.0, 0.0, 0.0), (2.0, 4.0, 0.2)), 1.1**2 + 0.8**2 + 0.6**2),
@@ -160,6 +160,8 @@ def test_who_starts_inside_gets_out_by_the_shortest_way(optimiser, region, neare
     assert result.audit.feasible
     assert result.audit.rows[0].value >= -1e-4  # 1e-4 of the region's size: ten times below what the audit allows
     assert all(record.best is None or record.best >= nearest * (1 - 1e-3) for record in result.history)
+    # The first design already is the nearest one: no detour from the very centre either.
+    assert result.history[0].objective == pytest.approx(nearest, rel=2e-3)
     assert result.objective == pytest.approx(nearest, rel=2e-3)
     np.testing.assert_allclose(result.tree["xy"][3:], START[3:], atol=1e-3)  # who stood outside stays
 

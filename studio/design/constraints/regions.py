@@ -27,7 +27,7 @@ class AbstractRegion(eqx.Module):
         """The distance of each point to the region's edge: positive outside, negative inside.
 
         Inside, `normals` are those of the surface that the points cannot leave: then the way out along it counts, where it
-        is another one. The derivative is never zero: where all ways out are equally long, it is that of one of them.
+        is another one. Where all ways out are equally long, the derivative is that of one of them, not zero.
         """
 
     @property
@@ -47,7 +47,8 @@ class BallRegion(AbstractRegion):
 
     def distance(self, points, normals=None):
         offset = points - jnp.asarray(self.centre, points.dtype)
-        return _length(offset, np.full(3, 1 / np.sqrt(3))) - self.radius
+        aside = jnp.asarray((1.0, 0.0, 0.0), points.dtype) if normals is None else _across(normals)
+        return _length(offset, aside) - self.radius
 
     @property
     def size(self):
@@ -71,11 +72,15 @@ class PipeRegion(AbstractRegion):
     def distance(self, points, normals=None):
         along = jnp.asarray(self.along, points.dtype)
         offset = points - jnp.asarray(self.through, points.dtype)
-        # A direction across the pipe: the axis that it follows least, without its part along the pipe.
-        axis = np.eye(3)[np.argmin(np.abs(self.along))]
-        aside = axis - (axis @ np.asarray(self.along)) * np.asarray(self.along)
         across = offset - (offset @ along)[:, None] * along
-        return _length(across, aside / np.linalg.norm(aside)) - self.radius
+        aside = _across(along[None])[0]
+        if normals is not None:
+            # Across the pipe and along the surface, unless the pipe stands upright on it and every way across is along it.
+            both = jnp.cross(along, normals)
+            sine = jnp.sum(both**2, axis=-1, keepdims=True)
+            leans = sine > _PARALLEL**2
+            aside = jnp.where(leans, both / jnp.sqrt(jnp.where(leans, sine, 1.0)), aside)
+        return _length(across, aside) - self.radius
 
     @property
     def size(self):
@@ -96,7 +101,7 @@ class BoxRegion(AbstractRegion):
     def distance(self, points, normals=None):
         offset = points - jnp.asarray(self.centre, points.dtype)
         beyond = jnp.where(offset >= 0, offset, -offset) - jnp.asarray(self.sizes, points.dtype) / 2
-        outside = _length(jnp.maximum(beyond, 0.0), np.zeros(3))
+        outside = _length(jnp.maximum(beyond, 0.0), jnp.zeros(3, points.dtype))
         inside = jnp.all(beyond <= 0, axis=-1)
         if normals is not None:
             # Along a flat surface a face is farther away than straight ahead, and never reached where it is parallel.
@@ -110,11 +115,18 @@ class BoxRegion(AbstractRegion):
         return min(self.sizes) / 2
 
 
-def _length(vectors: Float[Array, "n 3"], direction: np.ndarray) -> Float[Array, " n"]:
+def _length(vectors: Float[Array, "n 3"], direction: Float[Array, "*n 3"]) -> Float[Array, " n"]:
     """Lengths of vectors; at zero, where every direction is as good, with the derivative along `direction`."""
     square = jnp.sum(vectors**2, axis=-1)
     apart = square > 0
-    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), vectors @ jnp.asarray(direction, vectors.dtype))
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), jnp.sum(vectors * direction, axis=-1))
+
+
+def _across(directions: Float[Array, "n 3"]) -> Float[Array, "n 3"]:
+    """Unit vectors at right angles to unit vectors: the axis that each follows least, without its part along it."""
+    axis = jnp.eye(3, dtype=directions.dtype)[jnp.argmin(jnp.abs(directions), axis=-1)]
+    aside = axis - jnp.sum(axis * directions, axis=-1, keepdims=True) * directions
+    return aside / jnp.sqrt(jnp.sum(aside**2, axis=-1, keepdims=True))
 
 
 def _triple(value: Any, key: str) -> _Triple:
