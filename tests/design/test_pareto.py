@@ -115,6 +115,7 @@ def test_one_compilation_for_all_points(method):
         assert len(found.points) + len(found.dominated) == points
         return sum(trace_counts().values()) - before
 
+    traces(3)  # what depends on the shape of the design space alone is compiled for the first front of a process
     assert traces(4) == traces(9) > 0
 
 
