@@ -121,6 +121,8 @@ def test_json_is_one_object_and_everything_else_goes_to_standard_error(folder, c
         ("optimise study.yaml --out quiet --skip-gradient-check --quiet", ""),
         ("baselines study.yaml --out ways", "gradient: 3/3"),
         ("resume run", ""),
+        ("certify run --moves 2", "certify: "),
+        ("tolerance run --dead 0.1 --samples 4", "tolerance: 5/5"),
         ("validate run --events 20", "measure: 4/4"),
         ("validate study.yaml --events 20", "measure: 2/2"),
         ("compare tank.yaml run --events 20", "measure: 4/4"),
