@@ -7,8 +7,8 @@
   processes that know nothing of each other and share the same shards out; the best of several turns, all in one run.
 - `overhead`: time of a step whose shards cost nothing, on Ray and on this process's own runner.
 - `memory`: a study of Super-Kamiokande with all tubes free on one worker, one event a step: the largest resident memory of
-  driver, worker and everything Ray starts (added up over processes), after 10 steps, half of them and all, and to the end of
-  the study, which judges the design on all events and draws pictures.
+  driver, worker and everything Ray starts (added up over processes), after 10 steps, every 50 and near the last one,
+  and to the end of the study, which judges the design on all events and draws pictures.
 
 Needs the whole package. Programs are compiled once and kept in a temporary folder.
 """
@@ -171,7 +171,7 @@ def memory(programs, steps):
                 peaks[name] = max(peaks.get(name, 0), size)
             history = out / "history.jsonl"
             done = history.read_bytes().count(b"\n") - 1 if history.exists() else 0
-            for mark in (10, steps // 2, steps):
+            for mark in (10, *range(50, steps, 50), steps - 5):
                 if done >= mark and mark not in marks:
                     marks[mark] = dict(peaks)
             time.sleep(0.5)
