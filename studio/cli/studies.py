@@ -207,14 +207,22 @@ def _conclude(solution: StudySolution, as_json: bool) -> None:
         print(f"all of it is in {solution.directory}")
 
 
+_events_option = click.option(
+    "--events", type=click.IntRange(1), help="The first so many of the study's [default: all]."
+)
+
+
 @commands.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("--spacing", help="Of the places, with its unit, such as '60 cm' [default: the diameter of a face].")
 @click.option("--moves", type=click.IntRange(1), default=8, show_default=True, help="How many are evaluated exactly.")
+@_events_option
 @running_options
 @quiet_option
 @json_option
-def certify(study: Path, spacing: str | None, moves: int, running: Running, quiet: bool, as_json: bool) -> None:
+def certify(
+    study: Path, spacing: str | None, moves: int, events: int | None, running: Running, quiet: bool, as_json: bool
+) -> None:
     """Look for a single move of a sensor that would better the design of STUDY, a directory, over the whole wall."""
     from ..study.experiment_file import read_begun
 
@@ -226,7 +234,7 @@ def certify(study: Path, spacing: str | None, moves: int, running: Running, quie
     observer = Progressing(quiet)
     try:
         with running.start(observer.note) as working:
-            report = search(file, study, runner=working, observer=observer, spacing=grid, moves=moves)
+            report = search(file, study, runner=working, observer=observer, spacing=grid, moves=moves, events=events)
     finally:
         observer.close()
     if as_json:
@@ -246,6 +254,7 @@ def certify(study: Path, spacing: str | None, moves: int, running: Running, quie
     help="Relative standard deviation of a leaf, such as medium.absorption_length=5%; may be repeated.",
 )
 @click.option("--samples", type=click.IntRange(2), default=64, show_default=True, help="How many detectors are built.")
+@_events_option
 @seed_option
 @running_options
 @quiet_option
@@ -256,6 +265,7 @@ def tolerance(
     dead: str | None,
     relative: tuple[str, ...],
     samples: int,
+    events: int | None,
     seed: int | None,
     running: Running,
     quiet: bool,
@@ -274,7 +284,9 @@ def tolerance(
     observer, wanted = Progressing(quiet), Tolerances(error or 0.0, part or 0.0, widths)
     try:
         with running.start(observer.note) as working:
-            report = tolerate(file, study, wanted, runner=working, observer=observer, samples=samples, seed=seed)
+            report = tolerate(
+                file, study, wanted, runner=working, observer=observer, samples=samples, events=events, seed=seed
+            )
     finally:
         observer.close()
     if as_json:

@@ -13,6 +13,7 @@ from .. import paths
 from .._checks import InputError
 from ..design import audit
 from ..detector import Detector, PhotosensorArray, layouts
+from ..event import Primary
 from ..execution import AbstractRunner
 from ..geometry import Sphere
 from ..io.geometry import load_detector
@@ -21,7 +22,7 @@ from .choosing import WEIGHT
 from .experiment_file import ExperimentFile
 from .ledger import Ledger
 from .measure import study_designs
-from .objective_shards import ShardedObjective
+from .objective_shards import ShardedObjective, first_events
 from .observer import AbstractObserver
 from .physics import AbstractPhysics
 from .report import plain
@@ -40,9 +41,11 @@ def certify(
     observer: AbstractObserver,
     spacing: float | None = None,
     moves: int = 8,
+    events: int | None = None,
     physics: AbstractPhysics | None = None,
 ) -> dict[str, Any]:
-    """The best single move of a sensor of a study's design to a place of a grid, on the study's own events.
+    """The best single move of a sensor of a study's design to a place of a grid, on the study's own events (the first
+    `events` of them).
 
     Every sensor of a type may move to every place of a grid over the wall with `spacing` (mm; by default the diameter of a
     face). The derivative of the objective by the weight of sensors and of empty places ranks all moves; the `moves` first ones
@@ -56,7 +59,8 @@ def certify(
         remedy = "see `choice` in its result.json: the bound holds for every choice"
         raise InputError("this study chose among places", key=f"free.{WEIGHT}", remedy=remedy)
     design = load_detector(study_designs(directory)["optimum"])
-    search = _Search(assembly, design, runner, spacing or 2 * float(np.max(np.asarray(design.sensors.radius))))
+    grid = spacing or 2 * float(np.max(np.asarray(design.sensors.radius)))
+    search = _Search(assembly, first_events(assembly.groups, events), design, runner, grid)
     observer.stage("certify", 1 + moves, 0)
     promised = search.promised()
     observer.advance({"events": search.events})
@@ -68,6 +72,7 @@ def certify(
     best = found[0] if found and found[0]["gain"] > 0 else None
     report = plain(
         {
+            "events": search.events,
             "objective": search.value,
             "spacing": search.spacing,
             "places": search.places.sensors.count,
@@ -84,19 +89,26 @@ def certify(
 class _Search:
     """A design beside empty places, as one detector, so that a move is a change of weights and nothing compiles anew."""
 
-    def __init__(self, assembly: Assembly, design: Detector, runner: AbstractRunner, spacing: float):
-        self.assembly, self.design, self.spacing = assembly, design, spacing
+    def __init__(
+        self,
+        assembly: Assembly,
+        groups: tuple[Primary, ...],
+        design: Detector,
+        runner: AbstractRunner,
+        spacing: float,
+    ):
+        self.assembly, self.groups, self.design, self.spacing = assembly, groups, design, spacing
         self.places = _places(design, spacing)
         self.both = _joined(design, self.places)
         shard = assembly.experiment.optimiser.shard
         self.objective = ShardedObjective(assembly.objective, self.both, (WEIGHT,), runner, shard=shard)
-        self.events = sum(group.count for group in assembly.groups)
+        self.events = sum(group.count for group in groups)
         self.value = math.nan
 
     def promised(self) -> np.ndarray:
         """To first order, by how much the objective falls where a sensor moves to a place: (sensors, places), −inf for a place
         of another type."""
-        found = self.objective.value_and_gradient(self.both, self.assembly.groups)
+        found = self.objective.value_and_gradient(self.both, self.groups)
         self.value = found.value
         slope, count = found.gradient[WEIGHT], self.design.sensors.count
         own, other = np.asarray(self.design.sensors.kind), np.asarray(self.places.sensors.kind)
@@ -117,7 +129,7 @@ class _Search:
         """A move with what it is worth."""
         weight = np.array(self.both.sensors.weight)
         weight[sensor], weight[self.design.sensors.count + place] = 0.0, 1.0
-        value = self.objective.value(paths.replace(self.both, {WEIGHT: weight}), self.assembly.groups).value
+        value = self.objective.value(paths.replace(self.both, {WEIGHT: weight}), self.groups).value
         positions = np.asarray(self.both.placed.positions)
         return {
             "sensor": sensor,

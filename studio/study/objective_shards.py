@@ -307,6 +307,15 @@ def split_events(events: Stack, size: int) -> list[tuple[Stack, np.ndarray]]:
     return pieces
 
 
+def first_events(groups: Sequence[Primary], count: int | None) -> tuple[Primary, ...]:
+    """The first `count` events of several groups, from each in proportion; all of them where it is None."""
+    total = sum(group.count for group in groups)
+    if count is None or count >= total:
+        return tuple(groups)
+    shares = [max(1, round(count * group.count / total)) for group in groups]
+    return tuple(_taken(group, np.arange(share)) for group, share in zip(groups, shares, strict=True))
+
+
 def _taken(events: Stack, index: np.ndarray) -> Stack:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[index], events)
 

@@ -21,7 +21,7 @@ from .assembly import assemble
 from .experiment_file import ExperimentFile
 from .ledger import Ledger
 from .measure import study_designs
-from .objective_shards import ShardedObjective
+from .objective_shards import ShardedObjective, first_events
 from .observer import AbstractObserver
 from .physics import AbstractPhysics
 from .report import plain
@@ -53,12 +53,13 @@ def tolerate(
     runner: AbstractRunner,
     observer: AbstractObserver,
     samples: int = 64,
+    events: int | None = None,
     seed: int | None = None,
     physics: AbstractPhysics | None = None,
 ) -> dict[str, Any]:
     """The objective of baseline and optimum of a study over `samples` detectors that differ from the drawing, and the gain.
 
-    Both designs get the same errors, sensor by sensor, and the study's own events, so the spread of the gain is that of the
+    Both designs get the same errors, sensor by sensor, and the study's own events (the first `events` of them), so the spread of the gain is that of the
     construction alone. `seed`: by default one that no robust objective of the study has seen. What is returned is written to
     `tolerance.json` in the study's directory, too.
 
@@ -77,16 +78,18 @@ def tolerate(
     observer.stage("tolerance", samples + 1, 0)
     values: dict[str, list[float]] = {name: [] for name in designs}
     terms: dict[str, list[Mapping[str, float]]] = {name: [] for name in designs}
-    events = len(designs) * sum(group.count for group in assembly.groups)
+    groups = first_events(assembly.groups, events)
+    seen = sum(group.count for group in groups)
     for sample in range(-1, samples):  # the drawing itself first
         detectors = [design if sample < 0 else built(design, sample) for design in designs.values()]
-        found = objective.values([(detector, assembly.groups) for detector in detectors])
+        found = objective.values([(detector, groups) for detector in detectors])
         for name, result in zip(designs, found, strict=True):
             values[name].append(result.value)
             terms[name].append(result.terms)
-        observer.advance({"events": events})
+        observer.advance({"events": len(designs) * seen})
     report = {
         "samples": samples,
+        "events": seen,
         "seed": chosen,
         "tolerances": dataclasses.asdict(tolerances),
         "dead_sensors": built.dead,

@@ -126,6 +126,8 @@ def test_the_command(directory, monkeypatch, capsys, certificate):
     assert run(command) == 0
     table = capsys.readouterr().out
     assert f"the best single move gains {certificate['best']['gain']:.2e}" in table
+    assert run([*command, "--events", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["events"] == 2
     for spacing, words in (("1", "unit"), ("-2 m", "not positive")):
         assert run(["certify", str(directory), "--spacing", spacing]) == 2
         assert words in capsys.readouterr().err

@@ -120,8 +120,9 @@ def test_the_same_errors_for_both_designs(found):
 def test_the_command(directory, monkeypatch, capsys):
     monkeypatch.setattr("studio.study.assembly.physics_of", lambda file, detector: StandIn())
     command = ["tolerance", str(directory), "--position", "1 cm", "--dead", "7 %", "--samples", "4", "--quiet"]
-    assert run([*command, "--relative", "sensors.radius=2%", "--json"]) == 0
+    assert run([*command, "--relative", "sensors.radius=2%", "--events", "3", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
+    assert printed["events"] == 3
     assert printed["tolerances"] == {"position_error": 10.0, "dead": 0.07, "relative": {"sensors.radius": 0.02}}
     assert run(command) == 0
     assert "the optimum is better in" in capsys.readouterr().out
