@@ -215,7 +215,10 @@ class RayRunner(AbstractRunner):
             missing = self._programs.keys() - self._delivered[worker.facts.node]
             self._delivered[worker.facts.node] |= missing
             programs = [self._programs[name] for name in sorted(missing)]
-        return worker.actor.run.remote(known.serial, [known.reference], item, programs, self._spread)
+        # As bytes: arrays of an object in Ray's store keep all of it there, and a module that was unpickled is not let go
+        # of at once, so the store would grow by an item with every step.
+        pickled = _ray().cloudpickle.dumps(item)
+        return worker.actor.run.remote(known.serial, [known.reference], pickled, programs, self._spread)
 
     def _take_programs(self, worker: _Worker, programs: list[Any]) -> None:
         for program in programs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 import platform
 import socket
 import sys
@@ -98,9 +99,9 @@ class Worker:
         return Facts(os.getpid(), socket.gethostname(), node, _xla.processor(), versions())
 
     def run(
-        self, serial: int, function: Sequence[Any], item: Any, programs: Sequence[Any], collect: bool
+        self, serial: int, function: Sequence[Any], pickled: bytes, programs: Sequence[Any], collect: bool
     ) -> tuple[Any, list[Program]]:
-        """The function of one item, and with `collect` the programs that were compiled for it.
+        """The function of one item, which comes pickled, and with `collect` the programs that were compiled for it.
 
         `function` and `programs` hold references to the object store, read here where they are new.
         """
@@ -111,7 +112,7 @@ class Worker:
         if serial not in self._functions:
             (reference,) = function
             self._functions[serial] = ray.get(reference)
-        result = self._functions[serial](item)
+        result = self._functions[serial](pickle.loads(pickled))
         return result, self._compiled() if collect else []
 
     def forget(self, serial: int) -> None:
