@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from .._checks import StudioError
 from .group import commands
-from .options import (
-    json_option,
-    print_json,
-    quiet_option,
-    start_jax,
-)
-
-if TYPE_CHECKING:
-    pass
+from .options import json_option, print_json, quiet_option, start_jax
 
 
 @commands.command()

@@ -12,6 +12,7 @@ import click
 from .group import commands
 from .options import (
     Running,
+    at_work,
     json_option,
     print_json,
     quiet_option,
@@ -134,15 +135,11 @@ def _measure(
     as_json: bool,
 ) -> None:
     """Measures designs on the same events and shows what came out."""
-    from ..console import Progressing, show_costs, show_resolutions
+    from ..console import show_costs, show_resolutions
     from ..study.measure import measure
 
-    observer = Progressing(quiet)
-    try:
-        with running.start(observer.note) as working:
-            report = measure(file, designs, runner=working, observer=observer, events=events, seed=seed)
-    finally:
-        observer.close()
+    with at_work(running, quiet) as (runner, observer):
+        report = measure(file, designs, runner=runner, observer=observer, events=events, seed=seed)
     if as_json:
         print_json(report)
     else:

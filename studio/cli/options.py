@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from .._checks import InputError
 
 if TYPE_CHECKING:
     from ..execution import AbstractRunner
+    from ..study.observer import AbstractObserver
     from ..tracking import AbstractTracker
 
 
@@ -48,6 +50,19 @@ class Running:
         return RayRunner(
             self.devices, address=self.address, gpus=self.gpus_per_worker, time_out=self.time_out, note=note
         )
+
+
+@contextlib.contextmanager
+def at_work(running: Running, quiet: bool) -> Iterator[tuple[AbstractRunner, AbstractObserver]]:
+    """The runner, and what shows progress, ended with the work."""
+    from ..console import Progressing
+
+    observer = Progressing(quiet)
+    try:
+        with running.start(observer.note) as runner:
+            yield runner, observer
+    finally:
+        observer.close()
 
 
 def tracker_at(address: str | None) -> AbstractTracker:

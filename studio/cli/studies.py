@@ -11,6 +11,7 @@ import click
 from .group import commands
 from .options import (
     Running,
+    at_work,
     fraction,
     fresh_directory,
     json_option,
@@ -88,21 +89,11 @@ def optimise(
     directory = out or fresh_directory(Path("runs"), experiment.stem)
     tracker = tracker_at(tracking_address(tracking_uri))
     start_jax()
-    from ..console import Progressing
     from ..study import Study
 
-    observer = Progressing(quiet)
-    try:
-        with running.start(observer.note) as working:
-            solution = Study(file).run(
-                directory,
-                runner=working,
-                tracker=tracker,
-                observer=observer,
-                check_gradient=not skip_gradient_check,
-            )
-    finally:
-        observer.close()
+    with at_work(running, quiet) as (runner, observer):
+        check = not skip_gradient_check
+        solution = Study(file).run(directory, runner=runner, tracker=tracker, observer=observer, check_gradient=check)
     _conclude(solution, as_json)
 
 
@@ -140,22 +131,12 @@ def baselines(
     file = read_experiment(experiment).with_values({} if seed is None else {"seed": seed})
     directory = out or Path("runs") / f"{experiment.stem}_baselines"
     start_jax()
-    from ..console import Progressing, show_baselines
+    from ..console import show_baselines
     from ..study.baselines import GRADIENT_COST, compare_ways
 
-    observer = Progressing(quiet)
-    try:
-        with running.start(observer.note) as working:
-            report = compare_ways(
-                file,
-                directory,
-                runner=working,
-                observer=observer,
-                budget=budget,
-                gradient_cost=gradient_cost or GRADIENT_COST,
-            )
-    finally:
-        observer.close()
+    cost = gradient_cost or GRADIENT_COST
+    with at_work(running, quiet) as (runner, observer):
+        report = compare_ways(file, directory, runner=runner, observer=observer, budget=budget, gradient_cost=cost)
     if as_json:
         print_json(report)
     else:
@@ -183,17 +164,10 @@ def resume(study: Path, running: Running, tracking_uri: str | None, quiet: bool,
     read_begun(directory)
     tracker = tracker_at(tracking_address(tracking_uri) if tracking_uri else kept_address(directory))
     start_jax()
-    from ..console import Progressing
     from ..study import Study
 
-    observer = Progressing(quiet)
-    try:
-        with running.start(observer.note) as working:
-            solution = Study.in_directory(directory).resume(
-                directory, runner=working, tracker=tracker, observer=observer
-            )
-    finally:
-        observer.close()
+    with at_work(running, quiet) as (runner, observer):
+        solution = Study.in_directory(directory).resume(directory, runner=runner, tracker=tracker, observer=observer)
     _conclude(solution, as_json)
 
 
@@ -228,15 +202,11 @@ def certify(
 
     file, grid = read_begun(study), length("--spacing", spacing)
     start_jax()
-    from ..console import Progressing, show_certificate
+    from ..console import show_certificate
     from ..study.certificate import certify as search
 
-    observer = Progressing(quiet)
-    try:
-        with running.start(observer.note) as working:
-            report = search(file, study, runner=working, observer=observer, spacing=grid, moves=moves, events=events)
-    finally:
-        observer.close()
+    with at_work(running, quiet) as (runner, observer):
+        report = search(file, study, runner=runner, observer=observer, spacing=grid, moves=moves, events=events)
     if as_json:
         print_json(report)
     else:
@@ -278,17 +248,12 @@ def tolerance(
     error, part = length("--position", position), fraction("--dead", dead)
     widths = dict(relative_width(entry) for entry in relative)
     start_jax()
-    from ..console import Progressing, show_tolerance
+    from ..console import show_tolerance
     from ..study.tolerance import Tolerances, tolerate
 
-    observer, wanted = Progressing(quiet), Tolerances(error or 0.0, part or 0.0, widths)
-    try:
-        with running.start(observer.note) as working:
-            report = tolerate(
-                file, study, wanted, runner=working, observer=observer, samples=samples, events=events, seed=seed
-            )
-    finally:
-        observer.close()
+    wanted, how = Tolerances(error or 0.0, part or 0.0, widths), {"samples": samples, "events": events, "seed": seed}
+    with at_work(running, quiet) as (runner, observer):
+        report = tolerate(file, study, wanted, runner=runner, observer=observer, **how)
     if as_json:
         print_json(report)
     else:

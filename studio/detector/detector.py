@@ -45,8 +45,8 @@ class Detector(eqx.Module):
 
     @property
     def coverage(self) -> Float[Array, ""]:
-        """Fraction of the wall that sensors cover: Σ π r² / area of the wall."""
-        return jnp.pi * jnp.sum(self.sensors.radius**2) / self.volume.area
+        """Fraction of the wall that sensors cover: Σ weight · π r² / area of the wall."""
+        return jnp.pi * jnp.sum(self.sensors.weight * self.sensors.radius**2) / self.volume.area
 
     def on_patch(self, name: str) -> np.ndarray:
         """Mask `(sensors,)` of the sensors on the patch of that name."""

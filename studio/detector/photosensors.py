@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from .._checks import InputError
 from .sensor_types import SensorType
@@ -87,6 +87,11 @@ class PhotosensorArray(eqx.Module):
     def count(self) -> int:
         """Number of sensors, places that are left empty included."""
         return self.uv.shape[0]
+
+    @property
+    def present(self) -> Bool[Array, " sensors"]:
+        """Which places have a sensor when events are recorded and pictures drawn: those of a weight above one half."""
+        return self.weight > 0.5
 
     def chosen(self, index: Int[np.ndarray, " kept"]) -> PhotosensorArray:
         """The sensors with the given indices alone, each with weight 1."""

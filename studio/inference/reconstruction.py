@@ -217,7 +217,7 @@ def _first_guess(
 
     def going(state: tuple[Array, tuple[Primary, Evaluated]]) -> Array:
         made, (_, best) = state
-        return (made < _TRIED) & (best.extra / _standing(detector) > _POOR)
+        return (made < _TRIED) & (best.extra / jnp.sum(detector.sensors.present) > _POOR)
 
     def more(state: tuple[Array, tuple[Primary, Evaluated]]) -> tuple[Array, tuple[Primary, Evaluated]]:
         made, best = state
@@ -252,7 +252,7 @@ def _judged(fitter: _Fitter, detector: Detector, stacked: tuple[Progress, Readou
         event, size = found.point[0], len(names)
         scale = scales(event, groups_of(event)).astype(jnp.float64)
         covariance = inverse_positive(found.evaluated.information)[:size, :size] * scale[:, None] * scale[None, :]
-        goodness = found.evaluated.extra / jnp.maximum(_standing(detector) - size, 1)
+        goodness = found.evaluated.extra / jnp.maximum(jnp.sum(detector.sensors.present) - size, 1)
         regular = jnp.all(jnp.isfinite(covariance)) & jnp.all(jnp.diag(covariance) > 0)
         regular = regular & jnp.isfinite(found.evaluated.value)
         dark = (jnp.sum(readout.charge) < fitter.least_charge) | (jnp.sum(readout.hit) < size)
@@ -306,11 +306,6 @@ def _problem(
     limits = [jnp.asarray(steps[name.split(".")[0]], dtype) for name in names_of(groups)]
     limits = jnp.concatenate([jnp.stack(limits), jnp.full(count, 1.5, dtype)])
     return Problem(slope, information, step, limits, (event, jnp.zeros(count, dtype)))
-
-
-def _standing(detector: Detector) -> Array:
-    """Number of sensors that stand there."""
-    return jnp.sum(detector.sensors.weight > 0.5)
 
 
 def _finite(value: Array) -> Array:

@@ -48,10 +48,11 @@ class Body:
 
 def detector_bodies(detector: Detector, colours: Float[np.ndarray, "sensors 3"] | None = None) -> list[Body]:
     """The wall as a closed surface, and the sensors as plates whose faces lie where theirs are, each watertight."""
-    positions, normals, radii = (np.asarray(part, float) for part in detector.placed)
+    present = np.asarray(detector.sensors.present)
+    positions, normals, radii = (np.asarray(part, float)[present] for part in detector.placed)
     sides = disc_sides(len(radii))
     sensors = plates(positions, normals, radii, _THICKNESS * radii, sides)
-    given = _SENSOR if colours is None else np.repeat(colours, 2 * (sides + 1), axis=0)
+    given = _SENSOR if colours is None else np.repeat(np.asarray(colours)[present], 2 * (sides + 1), axis=0)
     return [Body("wall", *wall_triangles(detector.volume), _WALL, 0.25), Body("sensors", *sensors, given)]
 
 

@@ -53,7 +53,7 @@ def event_display(
     where = wall_map(detector)
     with rc_context(STYLE):
         figure, axes = _canvas(where)
-        sizes = 2 * np.asarray(detector.sensors.radius, float) / m
+        sizes = _diameters(detector)
         _sensors(axes, where.points[~hit], sizes[~hit], facecolor=UNLIT, label="no hit")
         norm = LogNorm(1.0, max(10.0, float(np.max(charge, initial=0.0, where=hit))))
         lit = _sensors(axes, where.points[hit], sizes[hit], cmap=AMOUNTS, norm=norm, array=charge[hit], label="hit")
@@ -79,7 +79,7 @@ def layout_before_after(before: Detector, after: Detector, path: str | os.PathLi
         figure, axes = _canvas(new)
         if any(not np.allclose(a, b) for a, b in zip(old.outlines, new.outlines, strict=True)):
             axes.add_collection(LineCollection(old.outlines, colors=WALL, linestyles="--", linewidths=1.0))
-        sizes = [2 * np.asarray(detector.sensors.radius, float) / m for detector in (before, after)]
+        sizes = [_diameters(detector) for detector in (before, after)]
         _sensors(axes, old.points, sizes[0], facecolor="none", edgecolor=BEFORE, linewidth=0.9, label="before")
         norm = Normalize(0.0, max(1.0, float(moved.max())))
         discs = _sensors(axes, new.points, sizes[1], cmap=AMOUNTS, norm=norm, array=moved, label="after")
@@ -95,7 +95,7 @@ def layout_map(detector: Detector, view: View, path: str | os.PathLike[str]) -> 
     where = wall_map(detector)
     with rc_context(STYLE):
         figure, axes = _canvas(where)
-        sizes = 2 * np.asarray(detector.sensors.radius, float) / m
+        sizes = _diameters(detector)
         _sensors(axes, where.points, sizes, facecolor=view.colours, label="sensors")
         if view.colouring is not None:
             scale = ScalarMappable(view.colouring.norm, AMOUNTS)
@@ -225,6 +225,11 @@ def pareto_plot(
         figure.align_labels(figure.axes[: size * (size + 1) // 2])
         _explain(figure, grid[0, 0], bool(np.any(spread > 0)), title)
         return _write(figure, path)
+
+
+def _diameters(detector: Detector) -> np.ndarray:
+    """Of the faces, in m; zero at places without a sensor."""
+    return 2 * np.asarray(detector.sensors.radius * detector.sensors.present, float) / m
 
 
 # ---- pieces of the trade-off -----------------------------------------------------------------------------------------

@@ -110,7 +110,7 @@ def layout_view(
 ) -> View:
     """Where sensors stand, coloured by an amount, or by their type."""
     sensors = detector.sensors
-    counted = f"{sensors.count:,} sensors, {float(detector.coverage):.0%} of the wall"
+    counted = f"{int(sensors.present.sum()):,} sensors, {float(detector.coverage):.0%} of the wall"
     head = (detector.name if title is None else title, counted if summary is None else summary)
     words = (*head, detector.volume, *_placed(detector))
     if colouring is not None:
@@ -187,7 +187,8 @@ def _wall_box(view: View) -> np.ndarray:
 
 
 def _placed(detector: Detector) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return tuple(np.asarray(part, float) for part in detector.placed)  # pyright: ignore[reportReturnType]
+    positions, normals, radii = (np.asarray(part, float) for part in detector.placed)
+    return positions, normals, radii * np.asarray(detector.sensors.present)  # an empty place is not seen
 
 
 def _require_fit(detector: Detector, values: np.ndarray, key: str) -> None:

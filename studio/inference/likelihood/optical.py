@@ -78,15 +78,14 @@ class OpticalLikelihood(AbstractLikelihood):
             variance = middle * (1 + spread**2) + (self.doubt * middle) ** 2
             value = _student((observed - charge.mean) ** 2 / variance) - 0.5 * jnp.log(variance)
         fired = -jnp.expm1(-charge.mean)
-        weight = detector.sensors.weight[channels]
-        there = weight > 0.5
-        precision = time.information / jnp.maximum(fired * jnp.where(there, weight, 1.0), 1e-20)
+        weight, present = detector.sensors.weight[channels], detector.sensors.present[channels]
+        precision = time.information / jnp.maximum(fired * jnp.where(present, weight, 1.0), 1e-20)
         residual = readout.time[..., channels] - time.mean
         # Dark hits and late light hardly pull.
         time_value = _student(residual**2 * precision) + 0.5 * jnp.log(jnp.maximum(precision, 1e-30))
         time_value = jnp.where(hit, time_value, 0.0)
         pearson = (observed - charge.mean) ** 2 / variance
-        return Judged(jnp.where(there, value + time_value, 0.0), jnp.where(there, pearson, 0.0))
+        return Judged(jnp.where(present, value + time_value, 0.0), jnp.where(present, pearson, 0.0))
 
 
 def _student(pull_squared: Float[Array, "..."]) -> Float[Array, "..."]:

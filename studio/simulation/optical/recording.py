@@ -23,7 +23,7 @@ def record(detector: Detector, arrivals: Arrivals, key: PRNGKeyArray) -> Readout
     """
     count_key, charge_key, first_key, smear_key = jax.random.split(key, 4)
     shape, dtype = arrivals.charge.shape, arrivals.charge.dtype
-    seen = jnp.where(arrivals.weight > 0.5, arrivals.charge, 0.0)
+    seen = jnp.where(detector.sensors.present, arrivals.charge, 0.0)
     count = jax.random.poisson(count_key, seen, shape).astype(dtype)
     hit = count > 0
     spread = per_type(detector, arrivals.kind, [entry.charge_spread for entry in detector.sensors.types], dtype)
