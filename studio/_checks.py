@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import operator
 import os
 from collections.abc import Iterable
 
@@ -62,6 +63,17 @@ class InputError(StudioError):
             value=self.value,
             remedy=self.remedy,
         )
+
+
+def whole_number(key: str, value: object, least: int = 1) -> int:
+    """A count, of at least one or what `least` says. **Raises** `InputError` for anything else."""
+    try:
+        count = None if isinstance(value, bool) else operator.index(value)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        count = None
+    if count is None or count < least:
+        raise InputError(f"must be a whole number of at least {least}", key=key, value=value)
+    return count
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

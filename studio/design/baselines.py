@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .loop import whole_number
+from .._checks import whole_number
 from .objectives import AbstractObjective
 from .search import Coordinates, Search
 from .solution import Solution
@@ -88,7 +88,7 @@ def _turns(search: Search, here: Coordinates) -> Iterator[tuple[str, tuple[int, 
     """Rows of leaves that may move, round after round."""
     rows = [
         (name, (index,) if np.ndim(here[name]) else ())
-        for name, mask in zip(search.space.names, search.space.masks, strict=True)
+        for name, mask in zip(search.space.leaders, search.space.masks, strict=True)
         for index in range(len(np.atleast_1d(here[name])))
         if mask is None or np.any(mask[index] if np.ndim(here[name]) else mask)
     ]

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._checks import InputError, StudioError
-from .loop import whole_number
+from .._checks import InputError, StudioError, whole_number
 from .objectives import AbstractObjective
 from .search import Coordinates, Search
 from .solution import Solution

@@ -10,13 +10,13 @@ import jax
 import numpy as np
 
 from .. import paths
-from .._checks import InputError, StudioError
+from .._checks import StudioError, whole_number
 from .audit import audit
 from .constraints import as_constraints
 from .evaluation import Evaluation, LocalEvaluation
 from .feasibility import Feasibility
 from .gradient_check import GradientCheck, check_gradient
-from .objectives import AbstractObjective, FunctionObjective
+from .objectives import AbstractObjective, as_objective
 from .optimisers import Advance, as_optimiser
 from .problem import Iterate, Problem, finite
 from .solution import RUNNING, STATUS, Record, Solution, Status
@@ -317,7 +317,6 @@ class Optimisation:
     def _record(self, state: State, number: int, length: float, note: str) -> Record:
         iterate = state.starts[number].iterate
         gradient = self.problem.gradient(iterate.coordinates, iterate.evaluation)
-        rows = self.problem.violations(iterate.coordinates, iterate.prepared)
         found = bool(state.best.found)
         return Record(
             step=int(state.step),
@@ -326,7 +325,7 @@ class Optimisation:
             terms={name: float(term) for name, term in iterate.evaluation.terms.items()},
             gradient_norm=float(np.sqrt(sum(np.sum(np.asarray(g, float) ** 2) for g in gradient.values()))),
             violation=self.problem.worst(iterate.coordinates, iterate.prepared, iterate.constraint_scales),
-            violations={c.name: worst_row(c, row) for c, row in zip(self.constraints, rows, strict=True)},
+            violations=self.problem.worst_rows(iterate.coordinates, iterate.prepared),
             best=float(state.best.value) if found else None,
             step_length=length,
             penalty=float(iterate.penalty),
@@ -368,28 +367,6 @@ def _with_starts(state: State, starts: Sequence[Start]) -> State:
     return dataclasses.replace(state, starts=tuple(starts))
 
 
-def as_objective(objective: Any) -> AbstractObjective:
-    """An objective from what users give. **Raises** `InputError` for anything else."""
-    if isinstance(objective, AbstractObjective):
-        return objective
-    if callable(objective):
-        return FunctionObjective(objective)
-    remedy = "give a callable tree -> scalar, an objective of studio.design, or `evaluate`"
-    raise InputError("not an objective", key="objective", value=objective, remedy=remedy)
-
-
-def whole_number(key: str, value: Any) -> int:
-    """A count of at least one. **Raises** `InputError` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError("must be a whole number of at least 1", key=key, value=value)
-    return int(value)
-
-
 def _on_host(tree: Any) -> Any:
     """The same values as numpy arrays: pickled, stored and compared without a device."""
     return jax.tree.map(np.asarray, jax.device_get(tree))
-
-
-def worst_row(constraint: Any, row: np.ndarray) -> float:
-    """The most violated row of a constraint, in its own unit."""
-    return float(np.max(np.abs(row) if constraint.equality else row, initial=-np.inf))

@@ -109,6 +109,11 @@ class Problem:
             return ()
         return jax.device_get(violations(self.space, self.constraints, self.tree, dict(coordinates), prepared))
 
+    def worst_rows(self, coordinates: Mapping[str, Any], prepared: Any) -> dict[str, float]:
+        """The most violated row of every constraint, by its name, in physical units."""
+        rows = zip(self.constraints, self.violations(coordinates, prepared), strict=True)
+        return {c.name: float(np.max(np.abs(row) if c.equality else row, initial=-np.inf)) for c, row in rows}
+
     def worst(self, coordinates: Mapping[str, Any], prepared: Any, scales: Sequence[Any]) -> float:
         """The largest violation of all constraints, relative to their limits; zero where all are satisfied."""
         rows = self.violations(coordinates, prepared)

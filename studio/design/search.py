@@ -9,13 +9,12 @@ import jax
 import numpy as np
 
 from .. import paths
-from .._checks import StudioError
+from .._checks import StudioError, whole_number
 from .audit import Audit, audit
 from .constraints import as_constraints
 from .evaluation import Evaluation, LocalEvaluation
 from .feasibility import Feasibility
-from .loop import as_objective, whole_number, worst_row
-from .objectives import AbstractObjective
+from .objectives import AbstractObjective, as_objective
 from .problem import Problem, finite
 from .solution import Record, Solution, Status
 from .space import DesignSpace, coordinates_of, leaves_at, retracted
@@ -164,14 +163,14 @@ class Search:
 
     def vector(self, coordinates: Mapping[str, Any]) -> np.ndarray:
         """The free numbers of a design, `(space.size,)`."""
-        rows = zip(self.space.names, self.space.masks, strict=True)
+        rows = zip(self.space.leaders, self.space.masks, strict=True)
         parts = [np.asarray(coordinates[n], float)[... if m is None else m].ravel() for n, m in rows]
         return np.concatenate(parts)
 
     def coordinates(self, vector: np.ndarray, like: Mapping[str, Any]) -> Coordinates:
         """The design of a vector; what is held and the precision are those of `like`."""
         found, position = {}, 0
-        for name, mask in zip(self.space.names, self.space.masks, strict=True):
+        for name, mask in zip(self.space.leaders, self.space.masks, strict=True):
             array = np.array(like[name])
             chosen = np.ones(array.shape, bool) if mask is None else mask
             count = int(np.count_nonzero(chosen))
@@ -200,7 +199,6 @@ class Search:
 
     def _record(self, coordinates: Coordinates, evaluation: Evaluation, note: str) -> None:
         prepared = self.problem.prepare(coordinates)
-        rows = self.problem.violations(coordinates, prepared)
         record = Record(
             step=len(self.history),
             start=0,
@@ -208,7 +206,7 @@ class Search:
             terms=_terms(evaluation),
             gradient_norm=float("nan"),
             violation=self.problem.worst(coordinates, prepared, self._scales),
-            violations={c.name: worst_row(c, row) for c, row in zip(self.constraints, rows, strict=True)},
+            violations=self.problem.worst_rows(coordinates, prepared),
             best=None if self.best is None else float(self.best[1].value),
             step_length=max(float(np.max(np.abs(coordinates[n] - self._shown[n]), initial=0.0)) for n in coordinates),
             penalty=0.0,

@@ -242,7 +242,7 @@ def test_a_population_against_a_cost():
     ("change", "words"),
     [
         ({"method": "epsillon"}, "method: no such method.*Did you mean 'epsilon'"),
-        ({"points": 1}, "points: too few points.*at least as many points as objectives"),
+        ({"points": 1}, "points: must be a whole number of at least 2"),
         ({"objectives": {"a": from_a}}, "objectives: a front needs objectives to trade"),
         ({"objectives": {"a": from_a, "b": 3.0}}, "objectives.b: not an objective"),
         ({"events": lambda key: EVENTS}, "events: events that are drawn anew"),

@@ -13,13 +13,18 @@ from studio.design import (
     Columnwise,
     DesignSpace,
     Disc,
+    Evaluation,
     Follows,
     Free,
     Interval,
     Tied,
     UnitVector,
+    black_box,
     check_gradient,
+    greedy,
     optimise,
+    pareto_front,
+    random_designs,
 )
 
 
@@ -120,6 +125,42 @@ def test_leaves_that_follow_share_one_optimum():
     assert DesignSpace.of(tree, free).size == 1
     assert [float(result.tree[name]) for name in "uvy"] == pytest.approx([2.0, 2.0, 3.0], abs=1e-6)
     assert result.gradient_check.passed
+
+
+@pytest.mark.parametrize(("search", "near"), [(black_box, 1e-2), (greedy, 0.1), (random_designs, 0.1)])
+def test_searches_without_gradients_keep_ties(search, near):
+    """The optimum above; 300 places on a length of 8, of which CMA-ES makes better use."""
+    seen = []
+
+    def kept(tree):
+        seen.append(
+            (tree["v"] - tree["u"], tree["y"] - 2 * tree["u"] + 1, jnp.max(jnp.abs(tree["p"][1] + tree["p"][0])))
+        )
+        return pitches(tree) + jnp.sum((tree["p"][0] - jnp.array([0.3, -0.5])) ** 2)
+
+    tree = {"u": 4.0, "v": 4.0, "y": 7.0, "p": np.array([[0.5, 0.5], [-0.5, -0.5]])}
+    opposite = Tied(Disc(1.0), [0], [0, 0], np.array([np.eye(2), -np.eye(2)]), np.zeros((2, 2)))
+    # The follower stands first: what is free has another order, and another length, than what is named.
+    free = {"y": Follows("u", 2.0, -1.0), "v": Follows("u"), "u": (1.0, 9.0), "p": opposite}
+    found = search(tree, free, evaluate=lambda tree, step: Evaluation(kept(tree), {}, {}), evaluations=300)
+    assert len(seen) == 300 or search is black_box
+    assert np.max(np.abs(seen)) < 1e-12
+    assert float(found.tree["u"]) == pytest.approx(2.0, abs=near)
+    np.testing.assert_allclose(found.tree["p"][0], [0.3, -0.5], atol=5 * near)
+
+
+def test_a_front_keeps_ties():
+    """The way from (1, 1) to (3, 3): √f₁ + √f₂ = √8, and u = v all along."""
+    objectives = {
+        "near": lambda tree: (tree["u"] - 1.0) ** 2 + (tree["v"] - 1.0) ** 2,
+        "far": lambda tree: (tree["u"] - 3.0) ** 2 + (tree["v"] - 3.0) ** 2,
+    }
+    front = pareto_front({"u": 2.5, "v": 2.5}, {"v": Follows("u"), "u": (0.0, 9.0)}, objectives, points=5)
+    assert len(front.points) == 5
+    np.testing.assert_allclose(
+        np.sqrt(front.values).sum(axis=1), np.sqrt(8), atol=5e-3
+    )  # 3e-3 at an end, see test_pareto
+    assert all(float(point.tree["u"]) == float(point.tree["v"]) for point in front.points)
 
 
 def test_a_follower_with_a_wrong_gradient_is_noticed():

@@ -1,11 +1,12 @@
 """Objectives in two stages: a summary per event, a scalar over the population."""
 
 from .base import AbstractObjective
-from .function import FunctionObjective
+from .function import FunctionObjective, as_objective
 from .population import PopulationObjective
 from .reducers import AbstractReducer, LogMean, Mean, MeanLog
 from .relative import Relative
 from .robust import Robust
+from .shared import SharedSummaries
 from .tails import Maximum, Quantile, Tail, Worst
 from .weighted import WeightedSum
 
@@ -21,7 +22,9 @@ __all__ = [
     "Quantile",
     "Relative",
     "Robust",
+    "SharedSummaries",
     "Tail",
     "WeightedSum",
     "Worst",
+    "as_objective",
 ]

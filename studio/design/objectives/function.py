@@ -40,3 +40,13 @@ class FunctionObjective(AbstractObjective):
 
     def terms(self, summaries):
         return {self.name: self.combine(summaries)}
+
+
+def as_objective(objective: Any, name: str = "objective", key: str = "objective") -> AbstractObjective:
+    """An objective from what users give. **Raises** `InputError` for anything else."""
+    if isinstance(objective, AbstractObjective):
+        return objective
+    if callable(objective):
+        return FunctionObjective(objective, name)
+    remedy = "give a callable tree -> scalar, or an objective of studio.design"
+    raise InputError("not an objective", key=key, value=objective, remedy=remedy)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from ..._checks import InputError
 from .base import AbstractObjective
-from .population import PopulationObjective
+from .shared import SharedSummaries
 
 
 class WeightedSum(AbstractObjective):
@@ -20,12 +18,10 @@ class WeightedSum(AbstractObjective):
     **Raises** `InputError` where two terms share a name or a weight is not finite.
     """
 
-    parts: tuple[AbstractObjective, ...]
     weights: tuple[float, ...] = eqx.field(static=True)
     name: str = eqx.field(static=True)
     size: int = eqx.field(static=True)
-    #: The part whose summary each part reads: its own, or an earlier one that has the same function.
-    sources: tuple[int, ...] = eqx.field(static=True)
+    shared: SharedSummaries
 
     def __init__(self, parts: Sequence[AbstractObjective], weights: Sequence[float], name: str = "objective"):
         flat: list[tuple[float, AbstractObjective]] = []
@@ -43,58 +39,23 @@ class WeightedSum(AbstractObjective):
                 value=[weight for weight, _ in flat],
                 remedy="give one finite weight per term",
             )
-        self.parts = tuple(part for _, part in flat)
         self.weights = tuple(weight for weight, _ in flat)
         self.name = name
-        self.sources = tuple(_source(self.parts, index) for index in range(len(self.parts)))
-        flags = sum(part.size - _width(part) for part in self.parts)
-        self.size = sum(_width(self.parts[index]) for index in self._read) + flags
+        self.shared = SharedSummaries(part for _, part in flat)
+        self.size = self.shared.size
+
+    @property
+    def parts(self) -> tuple[AbstractObjective, ...]:
+        """The terms."""
+        return self.shared.parts
 
     def summarise(self, tree, event):
-        shared = [_numbers(self.parts[index], tree, event) for index in self._read]
-        return jnp.concatenate([*shared, *(_membership(part, event) for part in self.parts)])
+        return self.shared.of(tree, event)
 
     def combine(self, summaries):
         values = self.terms(summaries)
         return sum(weight * values[part.name] for weight, part in zip(self.weights, self.parts, strict=True))
 
     def terms(self, summaries):
-        slices, position = {}, 0
-        for index in self._read:
-            slices[index] = summaries[:, position : position + _width(self.parts[index])]
-            position += _width(self.parts[index])
-        values = {}
-        for part, source in zip(self.parts, self.sources, strict=True):
-            flags = part.size - _width(part)
-            rows = jnp.concatenate([slices[source], summaries[:, position : position + flags]], axis=1)
-            values[part.name] = part.combine(rows)
-            position += flags
-        return values
-
-    @property
-    def _read(self) -> list[int]:
-        """The parts whose summaries are taken, in the order in which these stand in a row; memberships stand behind them."""
-        return sorted(set(self.sources))
-
-
-def _width(part: AbstractObjective) -> int:
-    return part.width if isinstance(part, PopulationObjective) else part.size
-
-
-def _numbers(part: AbstractObjective, tree: Any, event: Any) -> Array:
-    return part.numbers(tree, event) if isinstance(part, PopulationObjective) else part.summarise(tree, event)
-
-
-def _membership(part: AbstractObjective, event: Any) -> Array:
-    return part.membership(event) if isinstance(part, PopulationObjective) else jnp.zeros(0, bool)
-
-
-def _source(parts: Sequence[AbstractObjective], index: int) -> int:
-    part = parts[index]
-    for earlier in range(index):
-        other = parts[earlier]
-        if not (isinstance(part, PopulationObjective) and isinstance(other, PopulationObjective)):
-            continue
-        if part.summary is other.summary and part.width == other.width:
-            return earlier
-    return index
+        values = self.shared.combined(summaries)
+        return {part.name: value for part, value in zip(self.parts, values, strict=True)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -13,26 +13,27 @@ from jaxtyping import Array, Float
 
 from ..._checks import InputError
 from ..evaluation import summaries
-from ..objectives import AbstractObjective, FunctionObjective, PopulationObjective
+from ..objectives import AbstractObjective, FunctionObjective, SharedSummaries, as_objective
 from ..tracing import traced
 
 
 class _Stack(AbstractObjective):
-    """Objectives side by side over the same events; population objectives that share one function share its cost."""
+    """Objectives side by side over the same events."""
 
-    parts: tuple[AbstractObjective, ...]
+    shared: SharedSummaries
     name: str = eqx.field(static=True)
     size: int = eqx.field(static=True)
-    #: The part whose summary each part reads: its own, or an earlier one that has the same function.
-    sources: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, parts: Sequence[AbstractObjective]):
-        self.parts, self.name = tuple(parts), "objectives"
-        self.sources = tuple(_first_like(self.parts, part) for part in self.parts)
-        self.size = sum(self.parts[index].size for index in sorted(set(self.sources)))
+        self.shared, self.name = SharedSummaries(parts), "objectives"
+        self.size = self.shared.size
+
+    @property
+    def parts(self) -> tuple[AbstractObjective, ...]:
+        return self.shared.parts
 
     def summarise(self, tree, event):
-        return jnp.concatenate([self.parts[index].summarise(tree, event) for index in sorted(set(self.sources))])
+        return self.shared.of(tree, event)
 
     def combine(self, summaries):
         return jnp.sum(self.each(summaries))
@@ -42,10 +43,7 @@ class _Stack(AbstractObjective):
 
     def each(self, summaries: Float[Array, "events size"]) -> Float[Array, " parts"]:
         """Every objective over the population."""
-        ends = np.cumsum([self.parts[index].size for index in sorted(set(self.sources))])[:-1]
-        blocks = dict(zip(sorted(set(self.sources)), jnp.split(summaries, ends, axis=1), strict=True))
-        values = [part.combine(blocks[source]) for part, source in zip(self.parts, self.sources, strict=True)]
-        return jnp.stack([jnp.asarray(value).reshape(()) for value in values])
+        return jnp.stack(self.shared.combined(summaries))
 
 
 class Measure(eqx.Module):
@@ -71,7 +69,7 @@ class Measure(eqx.Module):
         if callable(events) and not isinstance(events, eqx.Module):
             remedy = "give the events themselves: designs of a front are compared on the same ones"
             raise InputError("events that are drawn anew", key="events", value=events, remedy=remedy)
-        made = {name: _as_objective(name, objective) for name, objective in objectives.items()}
+        made = {name: as_objective(objective, name, key=f"objectives.{name}") for name, objective in objectives.items()}
         plain = [name for name, part in made.items() if isinstance(part, FunctionObjective)]
         rest = [name for name in made if name not in plain]
         return cls(
@@ -129,21 +127,3 @@ def _with_errors(measure: Measure, tree: Any) -> tuple[Array, Array]:
         )
         errors = jnp.sqrt((count - 1) / count * jnp.sum((without - jnp.mean(without, axis=0)) ** 2, axis=0))
     return measure._ordered(plain, [stack.each(gathered)]), measure._ordered(nothing, [errors])
-
-
-def _as_objective(name: str, objective: AbstractObjective | Callable[[Any], Any]) -> AbstractObjective:
-    if isinstance(objective, AbstractObjective):
-        return objective
-    if callable(objective):
-        return FunctionObjective(objective, name)
-    remedy = "give a callable tree -> scalar, or an objective of studio.design"
-    raise InputError("not an objective", key=f"objectives.{name}", value=objective, remedy=remedy)
-
-
-def _first_like(parts: Sequence[AbstractObjective], part: AbstractObjective) -> int:
-    def same(other: AbstractObjective) -> bool:
-        if not (isinstance(part, PopulationObjective) and isinstance(other, PopulationObjective)):
-            return other is part
-        return part.summary is other.summary and part.size == other.size
-
-    return next(index for index, other in enumerate(parts) if same(other))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ... import paths
-from ..._checks import InputError, StudioError, choice_remedy
+from ..._checks import InputError, StudioError, choice_remedy, whole_number
 from ..audit import audit
 from ..constraints import AbstractConstraint, AtMost, as_constraints
 from ..loop import Optimisation
@@ -20,7 +21,7 @@ from ..objectives import AbstractObjective, FunctionObjective
 from ..optimise import optimise
 from ..optimisers import QuasiNewton
 from ..solution import Solution
-from ..space import DesignSpace, Free
+from ..space import DesignSpace, Follows, Free
 from .front import ParetoFront, ParetoPoint
 from .hypervolume import non_dominated
 from .measure import Measure
@@ -76,9 +77,7 @@ def pareto_front(
     if method not in _METHODS:
         raise InputError("no such method", key="method", value=method, remedy=choice_remedy(method, _METHODS))
     measure = Measure.of(objectives, events, chunk)
-    if isinstance(points, bool) or not isinstance(points, int | np.integer) or points < len(objectives):
-        remedy = "give at least as many points as objectives"
-        raise InputError("too few points", key="points", value=points, remedy=remedy)
+    points = whole_number("points", points, least=len(objectives))
     optimiser = QuasiNewton(penalty=_PENALTY) if optimiser is None else optimiser
     options = {"optimiser": optimiser, "steps": steps, "starts": starts, "seed": seed}
     search = _Search(tree, free, measure, as_constraints(constraints), options)
@@ -92,7 +91,7 @@ def pareto_front(
     middle = search.solve(balanced(names, ideal, span))
     ends = [search.solve_from_both(end, middle) for end in extremes(names, ideal, span)]
     ideal, span = _ideal_and_span(search, [*alone, middle, *ends], ends)
-    inner = [search.solve(scalarization) for scalarization in _METHODS[method](names, int(points), ideal, span)]
+    inner = [search.solve(scalarization) for scalarization in _METHODS[method](names, points, ideal, span)]
     return search.front(search.improved([*ends, *inner], others=[*alone, middle]), ideal, ideal + span)
 
 
@@ -123,6 +122,11 @@ class _Excess(eqx.Module):
 
     def __call__(self, tree: _Levelled):
         return tree.levels.excess(self.measure(tree.design), tree.level)
+
+
+def _of_design(bound: Any) -> Any:
+    """A bound, or a tie to another leaf, of the design inside a larger tree."""
+    return dataclasses.replace(bound, path=f"design.{bound.path}") if isinstance(bound, Follows) else bound
 
 
 def _level(tree: _Levelled):
@@ -167,9 +171,11 @@ class _Search:
         options: Mapping[str, Any],
     ):
         self.tree, self.measure, self.constraints, self.options = tree, measure, constraints, dict(options)
-        bounds = dict(free) if isinstance(free, Mapping) else dict.fromkeys([free] if isinstance(free, str) else free)
-        self.space = DesignSpace.of(tree, bounds)
-        self.free = {f"design.{name}": bound for name, bound in bounds.items()}
+        self.bounds = (
+            dict(free) if isinstance(free, Mapping) else dict.fromkeys([free] if isinstance(free, str) else free)
+        )
+        self.space = DesignSpace.of(tree, self.bounds)
+        self.free = {f"design.{name}": _of_design(bound) for name, bound in self.bounds.items()}
         self.rows = AtMost(_Excess(measure), 0.0, "objectives of the front")
         self.on_design = [_OfDesign(constraint) for constraint in constraints]
         self.evaluations = 0
@@ -187,10 +193,9 @@ class _Search:
 
     def _blame_one(self) -> None:
         given = {"events": self.measure.events, "chunk": self.measure.chunk}
-        bounds = {name.removeprefix("design."): bound for name, bound in self.free.items()}
         for name in self.measure.names:
             try:
-                Optimisation(self.tree, bounds, self.measure.part(name), **given).check_gradient().require()
+                Optimisation(self.tree, self.bounds, self.measure.part(name), **given).check_gradient().require()
             except StudioError as error:
                 raise StudioError(f"objective {name}: {error}") from None
 
