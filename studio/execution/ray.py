@@ -149,7 +149,7 @@ class RayRunner(AbstractRunner):
         """The function as it lies in the object store, put there once."""
         known = self._functions.get(id(function))
         if known is None:
-            known = _Function(function, next(self._serial), _ray().put(function))
+            known = _Function(function, next(self._serial), _ray().put(_pickling().dumps(function)))
             self._functions[id(function)] = known
             if len(self._functions) > _FUNCTIONS:
                 _, old = self._functions.popitem(last=False)
@@ -164,7 +164,7 @@ class RayRunner(AbstractRunner):
             worker = self._new_worker(cores=0.0)
             try:
                 self._started(worker)
-                result, programs = _ray().get(self._send(worker, known, item))
+                pickled, programs = _ray().get(self._send(worker, known, item))
             except _lost() as error:
                 failures += 1
                 if failures > self._retries or self._closed:
@@ -174,7 +174,7 @@ class RayRunner(AbstractRunner):
             else:
                 self._take_programs(worker, programs)
                 known.longest = max(known.longest or 0.0, time.monotonic() - begun)
-                return result
+                return _pickling().loads(pickled)
             finally:
                 worker.kill()
 
@@ -215,9 +215,7 @@ class RayRunner(AbstractRunner):
             missing = self._programs.keys() - self._delivered[worker.facts.node]
             self._delivered[worker.facts.node] |= missing
             programs = [self._programs[name] for name in sorted(missing)]
-        # As bytes: arrays of an object in Ray's store keep all of it there, and a module that was unpickled is not let go
-        # of at once, so the store would grow by an item with every step.
-        pickled = _ray().cloudpickle.dumps(item)
+        pickled = _pickling().dumps(item)
         return worker.actor.run.remote(known.serial, [known.reference], pickled, programs, self._spread)
 
     def _take_programs(self, worker: _Worker, programs: list[Any]) -> None:
@@ -347,13 +345,13 @@ class _Stream:
 
     def _finished(self, worker: _Worker, reference: Any) -> None:
         try:
-            result, programs = _ray().get(reference)
+            pickled, programs = _ray().get(reference)
         except _task_error() as error:
             raise error.cause from error
         task = self.running.pop(reference)
         worker.busy = None
         self.runner._take_programs(worker, programs)
-        self.done[task.index] = result
+        self.done[task.index] = _pickling().loads(pickled)
         self.known.longest = max(self.known.longest or 0.0, time.monotonic() - task.since)
 
     def _again(self, worker: _Worker, why: str) -> None:
@@ -384,6 +382,13 @@ def _ray() -> Any:
     import ray
 
     return ray
+
+
+def _pickling() -> Any:
+    """How functions, items and results travel: what Ray itself unpickles would stay in memory for ever."""
+    from . import pickling
+
+    return pickling
 
 
 def _lost() -> tuple[type[Exception], ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pickle
 import platform
 import socket
 import sys
@@ -100,19 +99,22 @@ class Worker:
 
     def run(
         self, serial: int, function: Sequence[Any], pickled: bytes, programs: Sequence[Any], collect: bool
-    ) -> tuple[Any, list[Program]]:
-        """The function of one item, which comes pickled, and with `collect` the programs that were compiled for it.
+    ) -> tuple[bytes, list[Program]]:
+        """The function of one item, and with `collect` the programs that were compiled for it.
 
-        `function` and `programs` hold references to the object store, read here where they are new.
+        Function, item and result are pickled (see pickling.py). `function` and `programs` hold references to the object
+        store, read here where they are new.
         """
         import ray
+
+        from .pickling import dumps, loads
 
         for program in ray.get(list(programs)):
             self._keep(program)
         if serial not in self._functions:
             (reference,) = function
-            self._functions[serial] = ray.get(reference)
-        result = self._functions[serial](pickle.loads(pickled))
+            self._functions[serial] = loads(ray.get(reference))
+        result = dumps(self._functions[serial](loads(pickled)))
         return result, self._compiled() if collect else []
 
     def forget(self, serial: int) -> None:

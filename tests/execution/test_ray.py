@@ -1,6 +1,7 @@
 """As the runner of this process, and: workers that die or hang are replaced, and the results do not tell."""
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -14,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from studio import InputError, StudioError
+from studio import InputError, Primary, StudioError
 from studio.execution import RayRunner
-from studio.execution.ray import _Function
+from studio.execution.ray import _FUNCTIONS, _Function
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,6 +91,35 @@ def test_submit_works_beside_the_others(runner):
     future = runner.submit(late_first, 1)
     assert runner.map(square, range(4)) == [0, 1, 4, 9]
     assert future.result(60) == 1
+
+
+def primaries() -> int:
+    """How many modules of this kind there are in this process."""
+    return sum(isinstance(thing, Primary) for thing in gc.get_objects())
+
+
+class Carrying:
+    """A function with a module among its constants; gives back its item, and how many modules its process then holds."""
+
+    def __init__(self, constant: Primary):
+        self.constant = constant
+
+    def __call__(self, item: Primary) -> tuple[Primary, int]:
+        return item, primaries()
+
+
+def test_modules_that_travel_are_let_go_of_on_both_sides(runner):
+    """A worker holds an item, and a constant of each function that it still knows; the driver what is made here."""
+    muon = Primary("mu-", np.zeros((1, 3)), np.ones((1, 3)), np.ones(1))
+    before = primaries()
+    function = Carrying(muon)
+    assert [count for _, count in runner.stream(function, [muon] * 200)] == [2] * 200
+    for _ in range(2 * _FUNCTIONS):
+        (count,) = [count for _, count in runner.map(Carrying(muon), [muon])]
+        assert count <= 1 + _FUNCTIONS
+    assert runner.submit(function, muon).result(60)[1] == 2
+    gc.collect()
+    assert primaries() == before
 
 
 def settings(_):
