@@ -10,6 +10,8 @@ from typing import Any
 import equinox as eqx
 from ray.cloudpickle import Pickler
 
+from .._checks import StudioError
+
 # What stands first where an object is pickled as Python itself does it.
 _MADE_BY_NEW = copyreg.__newobj__  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -17,7 +19,7 @@ _MADE_BY_NEW = copyreg.__newobj__  # pyright: ignore[reportAttributeAccessIssue]
 def dumps(thing: Any) -> bytes:
     """The thing as bytes for `loads`: whatever Ray can pickle, functions and classes of a script too.
 
-    **Raises** what pickle raises where it cannot be.
+    **Raises** `StudioError` for a module whose class workers cannot import, and what pickle raises where a thing cannot be pickled.
     """
     stream = io.BytesIO()
     _Pickler(stream).dump(thing)
@@ -38,6 +40,10 @@ class _Pickler(Pickler):
     """
 
     def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, type) and issubclass(obj, eqx.Module) and _made_on_the_spot(obj):
+            # Its code would travel, but JAX would not know its fields there: no leaves, no arrays, and no error.
+            problem = f"workers cannot import the class {obj.__qualname__}, which a script or a function defines"
+            raise StudioError(f"{problem}: move it to a .py file of its own and import it from there")
         # A module that brings its own way to be restored, or has slots, may set attributes as only that set permits, and is
         # left to Python: it is kept.
         if type(obj).__new__ is eqx.Module.__new__ and not hasattr(obj, "__setstate__"):
@@ -45,3 +51,8 @@ class _Pickler(Pickler):
                 case (make, (cls,), dict() | None as state, *_) if make is _MADE_BY_NEW:
                     return object.__new__, (cls,), state
         return super().reducer_override(obj)
+
+
+def _made_on_the_spot(cls: type) -> bool:
+    """Whether a class lives in a script or in a function, so that it cannot be imported by its name."""
+    return cls.__module__ == "__main__" or "<locals>" in cls.__qualname__
