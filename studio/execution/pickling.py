@@ -40,7 +40,7 @@ class _Pickler(Pickler):
     """
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, type) and issubclass(obj, eqx.Module) and _made_on_the_spot(obj):
+        if _made_on_the_spot(obj):
             # Its code would travel, but JAX would not know its fields there: no leaves, no arrays, and no error.
             problem = f"workers cannot import the class {obj.__qualname__}, which a script or a function defines"
             raise StudioError(f"{problem}: move it to a .py file of its own and import it from there")
@@ -53,6 +53,8 @@ class _Pickler(Pickler):
         return super().reducer_override(obj)
 
 
-def _made_on_the_spot(cls: type) -> bool:
-    """Whether a class lives in a script or in a function, so that it cannot be imported by its name."""
-    return cls.__module__ == "__main__" or "<locals>" in cls.__qualname__
+def _made_on_the_spot(thing: Any) -> bool:
+    """Whether it is a class of modules that lives in a script or in a function, so that it cannot be imported by its name."""
+    if not (isinstance(thing, type) and issubclass(thing, eqx.Module)):
+        return False
+    return thing.__module__ == "__main__" or "<locals>" in thing.__qualname__
