@@ -117,13 +117,15 @@ class Progressing(AbstractObserver):
 
 
 def progress_text(details: Mapping[str, Any]) -> str:
-    """The numbers of a step in a line: objective, its terms, gradient norm, constraint violation."""
+    """The numbers of a step in a line: objective, its terms, gradient norm and how it stands to its noise, constraint violation."""
     words = []
     if "objective" in details:
         words.append(f"objective {number(details['objective'])}")
     words += [f"{name} {number(value)}" for name, value in details.get("terms", {}).items()]
     if "gradient_norm" in details:
         words.append(f"gradient {number(details['gradient_norm'])}")
+    if details.get("signal_to_noise") is not None:
+        words.append(f"signal/noise {number(details['signal_to_noise'])}")
     if "violation" in details:
         words.append(f"violation {number(details['violation'])}")
     return "  ".join(words)

@@ -139,6 +139,9 @@ def test_a_pipe_gets_whole_lines_without_escapes():
 
 def test_words():
     assert progress_text({"objective": 1.0, "violation": 0.5}) == "objective 1  violation 0.5"
+    noisy = {"objective": 1.0, "gradient_norm": 2.0, "signal_to_noise": 0.125}
+    assert progress_text(noisy) == "objective 1  gradient 2  signal/noise 0.125"
+    assert progress_text(noisy | {"signal_to_noise": None}) == "objective 1  gradient 2"
     assert number("nan") == "nan"
     assert [duration(seconds) for seconds in (44.6, 200, 7500)] == ["45 s", "3 min 20 s", "2 h 5 min"]
 

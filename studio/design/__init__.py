@@ -20,6 +20,7 @@ from .constraints import (
     push_apart,
 )
 from .criteria import a_criterion, criterion_width, d_criterion, e_criterion
+from .enumeration import Enumeration, PerChoice, best_of
 from .evaluation import (
     Evaluation,
     LocalEvaluation,
@@ -55,10 +56,12 @@ from .optimise import optimise
 from .optimisers import (
     AbstractOptimiser,
     FirstOrder,
+    GradientNoise,
     QuasiNewton,
     first_order,
 )
 from .pareto import ParetoFront, ParetoPoint, Scalarization, hypervolume, non_dominated, pareto_front
+from .patience import Patience
 from .solution import Record, Solution, Status
 from .space import DesignSpace, Follows, Free
 from .tracing import trace_counts
@@ -97,6 +100,7 @@ __all__ = [
     "DesignSpace",
     "DirectionCheck",
     "Disc",
+    "Enumeration",
     "Equal",
     "Evaluation",
     "FirstOrder",
@@ -104,6 +108,7 @@ __all__ = [
     "Free",
     "FunctionObjective",
     "GradientCheck",
+    "GradientNoise",
     "Interval",
     "KeepOut",
     "LocalEvaluation",
@@ -115,6 +120,8 @@ __all__ = [
     "Optimisation",
     "ParetoFront",
     "ParetoPoint",
+    "Patience",
+    "PerChoice",
     "PipeRegion",
     "PopulationObjective",
     "Positive",
@@ -137,6 +144,7 @@ __all__ = [
     "Worst",
     "a_criterion",
     "audit",
+    "best_of",
     "black_box",
     "certificate",
     "check_gradient",

@@ -1,8 +1,8 @@
 """Choosing among places: relaxed weights, their rounding, and what any other choice could still gain.
 
-Each place has a weight between 0 and 1 and at most `count` may stand. The relaxed problem is convex where the objective is a
-convex function of an information that is linear in the weights, as σ² of a parameter, its logarithm and −log det are
-(Pukelsheim, Optimal Design of Experiments, 2006, sections 3.13 and 5.16); no choice is then better than its lower bound.
+Each place has a weight between 0 and 1 and at most `count` may stand. A convex objective lies above its tangent, so no choice
+is then better than what the tangent at the relaxed weights allows. Which objectives of an information that is linear in the
+weights are convex, and why, says `studio.study.choosing`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ class Choice:
 
     - `kept (places,)`: which places stand.
     - `relaxed`, `rounded`: the objective with weights, and with the choice.
-    - `gap`: no weights of the same total have an objective below `relaxed - gap` (Frank–Wolfe; Jaggi 2013, ICML, equation 2).
+    - `gap`: no choice of as many places has an objective below `relaxed - gap` (Frank–Wolfe; Jaggi 2013, ICML, equation 2); None
+      where the objective is not known to be convex.
+    - `no_gap`: why there is none; empty where there is one.
     """
 
     kept: Bool[np.ndarray, " places"]
     relaxed: float
     rounded: float
-    gap: float
+    gap: float | None
+    no_gap: str = ""
 
     @property
     def loss(self) -> float:
@@ -35,15 +38,18 @@ class Choice:
         return self.rounded - self.relaxed
 
     @property
-    def bound(self) -> float:
-        """What no choice can be below, where the relaxed problem is convex."""
-        return self.relaxed - self.gap
+    def bound(self) -> float | None:
+        """What no choice can be below; None where there is no gap."""
+        return None if self.gap is None else self.relaxed - self.gap
 
     def __str__(self) -> str:
-        left = self.rounded - self.bound
+        if self.bound is None:
+            other = f"how good another choice could be is not bounded: {self.no_gap}"
+        else:
+            other = f"no choice of as many is better by more than {self.rounded - self.bound:.3g}"
         return (
             f"{np.count_nonzero(self.kept)} of {self.kept.size} places: {self.rounded:.6g}, after {self.relaxed:.6g} with "
-            f"weights (rounding cost {self.loss:.3g}); no choice of as many is better by more than {left:.3g}"
+            f"weights (rounding cost {self.loss:.3g}); {other}"
         )
 
 

@@ -18,6 +18,7 @@ from .feasibility import Feasibility
 from .gradient_check import GradientCheck, check_gradient
 from .objectives import AbstractObjective, as_objective
 from .optimisers import Advance, as_optimiser
+from .patience import Patience, as_patience
 from .problem import Iterate, Problem, finite
 from .solution import RUNNING, STATUS, Record, Solution, Status
 from .space import DesignSpace, coordinates_of, leaves_at
@@ -42,6 +43,7 @@ class Optimisation:
     - `steps`: at most so many steps per start.
     - `starts`: how many starts; the first is the tree, the others are quasi-random over the bounds. All of them step
       together, each as if it were alone.
+    - `patience`: a start ends where so many steps brought no gain worth the name, see `Patience`; None: never.
     - `evaluate`: `(tree, step) -> Evaluation` from somewhere else, for example from workers. It must not depend on
       anything but its arguments.
     - `evaluate_many`: the same for a list of `(tree, step)`, where several designs are evaluated faster side by side.
@@ -61,6 +63,7 @@ class Optimisation:
         optimiser: Any = None,
         steps: int = 200,
         starts: int = 1,
+        patience: int | Mapping[str, Any] | Patience | None = None,
         seed: int = 0,
         evaluate: Callable[[Any, int], Evaluation] | None = None,
         evaluate_many: Callable[[list[tuple[Any, int]]], Sequence[Evaluation]] | None = None,
@@ -71,6 +74,7 @@ class Optimisation:
         blame: Callable[[Any], str] | None = None,
     ):
         self.steps, self.starts, self.seed = whole_number("steps", steps), whole_number("starts", starts), seed
+        self.patience = as_patience(patience)
         self.tree, self.space = tree, DesignSpace.of(tree, free)
         self.local = None
         if evaluate is None:
@@ -79,7 +83,7 @@ class Optimisation:
             deterministic = self.local.deterministic
         self.deterministic = True if deterministic is None else deterministic
         self.constraints = as_constraints(constraints)
-        self.problem = Problem(tree, self.space, self.constraints, evaluate, value, evaluate_many)
+        self.problem = Problem(tree, self.space, self.constraints, evaluate, value, evaluate_many, self.deterministic)
         self._blame = blame
         self._search: Feasibility | None = None
         strong = "lbfgs" if self.local is not None and self.deterministic else "adam"
@@ -128,7 +132,14 @@ class Optimisation:
             start=np.asarray(0),
             step=np.asarray(0),
         )
-        start = Start(iterate, np.asarray(0), np.asarray(RUNNING), np.asarray(np.nan))
+        start = Start(
+            iterate=iterate,
+            step=np.asarray(0),
+            status=np.asarray(RUNNING),
+            value=np.asarray(np.nan),
+            mark=np.asarray(np.inf),
+            marked=np.asarray(0),
+        )
         state = State(
             seed=np.asarray(seed),
             step=np.asarray(0),
@@ -159,7 +170,7 @@ class Optimisation:
     def record(self, state: State) -> Record:
         """The record of the initial state."""
         moved = float(state.starts[0].iterate.evaluation.value) != float(state.first_value)
-        return self._record(state, 0, 0.0, "start restored to feasibility" if moved else "")
+        return dataclasses.replace(self._record(state, 0), note="start restored to feasibility" if moved else "")
 
     def leaves(self, state: State, start: int = 0) -> dict[str, Any]:
         """The free leaves of the design where a start stands, by path; not always a feasible one."""
@@ -178,13 +189,20 @@ class Optimisation:
         for number, ((advance, candidate), asked) in zip(running, stepped, strict=True):
             start = state.starts[number]
             start = dataclasses.replace(start, iterate=_on_host(advance.iterate), step=start.step + 1)
-            starts = [*state.starts[:number], self._ending(start, advance), *state.starts[number + 1 :]]
-            evaluations = state.evaluations + asked
-            state = _with_starts(dataclasses.replace(state, step=state.step + 1, evaluations=evaluations), starts)
+            state = dataclasses.replace(state, step=state.step + 1, evaluations=state.evaluations + asked)
+            state = _with_start(state, number, start)
             if candidate is not None:
                 state = self._considered(state, number, *candidate)
-            note = advance.converged or advance.failed or advance.note
-            records.append(self._record(state, number, advance.step_length, note))
+            ended = self._ending(state.starts[number], advance, judged=candidate is not None)
+            state = _with_start(state, number, ended)
+            record = dataclasses.replace(
+                self._record(state, number),
+                step_length=advance.step_length,
+                note=advance.converged or advance.failed or advance.given_up or advance.note,
+                batches=advance.batches,
+                signal_to_noise=advance.signal_to_noise,
+            )
+            records.append(record)
         return state, records
 
     def finish(
@@ -237,13 +255,11 @@ class Optimisation:
 
     def _begun(self, state: State, number: int, coordinates: dict[str, Any], evaluation: Evaluation) -> State:
         """The state with a start that begins at `coordinates`; where the objective is not finite there, it has ended."""
-        start, starts = state.starts[number], list(state.starts)
+        start = state.starts[number]
         if not finite(evaluation):
-            starts[number] = self._ended(start, "not_finite")
-            return _with_starts(state, starts)
+            return _with_start(state, number, self._ended(start, "not_finite"))
         iterate = _on_host(self._begin(coordinates, evaluation))
-        starts[number] = dataclasses.replace(start, iterate=iterate)
-        state = _with_starts(state, starts)
+        state = _with_start(state, number, dataclasses.replace(start, iterate=iterate))
         if self._worst(iterate) > self.problem.acceptable:
             return state
         return self._considered(state, number, coordinates, evaluation)
@@ -267,7 +283,7 @@ class Optimisation:
         iterate = advance.iterate
         if advance.failed:
             return advance, None
-        last = number >= self.steps or bool(advance.converged)
+        last = number >= self.steps or bool(advance.converged or advance.given_up)
         if self.deterministic:
             allowed = self.problem.acceptable if advance.restored else self.problem.tolerance
             if self._worst(iterate) <= allowed:
@@ -293,20 +309,29 @@ class Optimisation:
         if self.constraints and not audit(paths.replace(self.tree, leaves), self.constraints).feasible:
             return state
         start = dataclasses.replace(start, value=np.fmin(start.value, value))
-        state = _with_starts(state, [*state.starts[:number], start, *state.starts[number + 1 :]])
+        if self.patience is not None and self.patience.gained(float(start.value), float(start.mark)):
+            start = dataclasses.replace(start, mark=start.value, marked=start.step)
+        state = _with_start(state, number, start)
         if not best_of_all:
             return state
         terms = {name: np.asarray(term) for name, term in evaluation.terms.items()}
         best = Best(np.asarray(True), leaves, np.asarray(value), terms, np.asarray(number), state.step)
         return dataclasses.replace(state, best=best)
 
-    def _ending(self, start: Start, advance: Advance) -> Start:
-        """The start, ended where its last step was the last one."""
+    def _ending(self, start: Start, advance: Advance, judged: bool) -> Start:
+        """The start, ended where its last step was the last one; `judged`: whether a design was after that step."""
+        step = int(start.step)
         if advance.failed:
             return self._ended(start, "not_finite")
         if advance.converged:
             return self._ended(start, "converged")
-        return self._ended(start, "steps_completed") if int(start.step) >= self.steps else start
+        if advance.given_up:
+            return self._ended(start, "penalty_limit")
+        if step >= self.steps:
+            return self._ended(start, "steps_completed")
+        if judged and self.patience is not None and self.patience.spent(step, float(start.mark), int(start.marked)):
+            return self._ended(start, "stalled")
+        return start
 
     def _ended(self, start: Start, status: str) -> Start:
         return dataclasses.replace(start, status=np.asarray(STATUS.index(status)))
@@ -314,7 +339,8 @@ class Optimisation:
     def _running(self, state: State) -> list[int]:
         return [number for number, start in enumerate(state.starts) if int(start.status) == RUNNING]
 
-    def _record(self, state: State, number: int, length: float, note: str) -> Record:
+    def _record(self, state: State, number: int) -> Record:
+        """Where a start stands; what its last step says of itself is not in it."""
         iterate = state.starts[number].iterate
         gradient = self.problem.gradient(iterate.coordinates, iterate.evaluation)
         found = bool(state.best.found)
@@ -327,10 +353,9 @@ class Optimisation:
             violation=self.problem.worst(iterate.coordinates, iterate.prepared, iterate.constraint_scales),
             violations=self.problem.worst_rows(iterate.coordinates, iterate.prepared),
             best=float(state.best.value) if found else None,
-            step_length=length,
+            step_length=0.0,
             penalty=float(iterate.penalty),
             evaluations=int(state.evaluations),
-            note=note,
         )
 
     def _status(self, state: State) -> Status:
@@ -343,21 +368,23 @@ class Optimisation:
         words = self._endings(endings, state)
         if bool(state.best.found):
             ending = endings[int(state.best.start)]
-            return Status("converged" if ending == "converged" else "steps_completed", words)
+            return Status(ending if ending in ("converged", "stalled", "penalty_limit") else "steps_completed", words)
         if "not_finite" in endings:
             return Status("not_finite", f"{words}; no feasible design was found before")
         return Status("infeasible", f"{words}; none of the designs satisfied the constraints")
 
     def _endings(self, endings: list[str], state: State) -> str:
         """How the starts ended, in words."""
+        after = f" after {int(state.step)} steps" if self.starts == 1 else ""
         words = {
-            "converged": "converged",
+            "converged": f"converged{after}",
             "steps_completed": f"made all {self.steps} steps",
-            "not_finite": "ended where the objective is not finite",
+            "stalled": f"stopped{after}, {self.patience}",
+            "not_finite": f"ended where the objective is not finite{after}",
+            "penalty_limit": f"ended at the largest penalty{after}, with constraints broken",
         }
         if self.starts == 1:
-            after = f" after {int(state.step)} steps" if endings[0] != "steps_completed" else ""
-            return words[endings[0]] + after
+            return words[endings[0]]
         parts = [f"{endings.count(ending)} {said}" for ending, said in words.items() if ending in endings]
         found = f"; the best design is of start {int(state.best.start)}" if bool(state.best.found) else ""
         return f"of {self.starts} starts {', '.join(parts)}{found}"
@@ -365,6 +392,10 @@ class Optimisation:
 
 def _with_starts(state: State, starts: Sequence[Start]) -> State:
     return dataclasses.replace(state, starts=tuple(starts))
+
+
+def _with_start(state: State, number: int, start: Start) -> State:
+    return _with_starts(state, [*state.starts[:number], start, *state.starts[number + 1 :]])
 
 
 def _on_host(tree: Any) -> Any:

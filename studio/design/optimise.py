@@ -8,6 +8,7 @@ from typing import Any
 from .evaluation import Evaluation
 from .loop import Optimisation
 from .objectives import AbstractObjective
+from .patience import Patience
 from .solution import Record, Solution
 
 
@@ -20,6 +21,7 @@ def optimise(
     optimiser: Any = None,
     steps: int = 200,
     starts: int = 1,
+    patience: int | Mapping[str, Any] | Patience | None = None,
     seed: int = 0,
     evaluate: Callable[[Any, int], Evaluation] | None = None,
     evaluate_many: Callable[[list[tuple[Any, int]]], Sequence[Evaluation]] | None = None,
@@ -50,6 +52,7 @@ def optimise(
         optimiser=optimiser,
         steps=steps,
         starts=starts,
+        patience=patience,
         seed=seed,
         evaluate=evaluate,
         evaluate_many=evaluate_many,

@@ -42,6 +42,7 @@ class Problem:
     `evaluate_many` takes a list of `(tree, step)` and gives their evaluations, where that is faster than one by one.
     `tolerance` is the relative violation up to which any design counts as feasible inside the loop; a restored one
     counts up to `acceptable`, ten times below what the audit allows, since many rows at once are never all exact.
+    `deterministic`: whether every step sees the same events.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class Problem:
         evaluate: Callable[[Any, int], Evaluation],
         value: Callable[[Any, int], float] | None = None,
         evaluate_many: Callable[[list[tuple[Any, int]]], Sequence[Evaluation]] | None = None,
+        deterministic: bool = True,
     ):
         self.tree, self.space, self.constraints = _with_array_leaves(tree, space), space, tuple(constraints)
         self._evaluate_many = evaluate_many or (lambda wanted: [evaluate(tree, step) for tree, step in wanted])
         self._value = value
+        self.deterministic = deterministic
         self.evaluations = 0
         self._shapes: tuple[tuple[int, ...], ...] | None = None
         precision = max(float(np.finfo(_dtype(tree, name)).eps) for name in space.names)

@@ -10,13 +10,13 @@ from .audit import Audit
 from .gradient_check import GradientCheck
 
 #: The names of all statuses; a state stores the index.
-STATUS = ("running", "steps_completed", "converged", "infeasible", "not_finite")
+STATUS = ("running", "steps_completed", "converged", "infeasible", "not_finite", "stalled", "penalty_limit")
 RUNNING = 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """Why an optimisation ended: one of `STATUS`, and a sentence."""
+    """Why an optimisation ended: one of `STATUS`, and a sentence; `stalled` where its patience did."""
 
     name: str
     reason: str
@@ -24,7 +24,7 @@ class Status:
     @property
     def succeeded(self) -> bool:
         """Whether a feasible design is reported."""
-        return self.name in ("steps_completed", "converged", "running")
+        return self.name in ("steps_completed", "converged", "stalled", "running", "penalty_limit")
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"
@@ -40,6 +40,9 @@ class Record:
     - `best`: the best feasible objective so far, None where there is none.
     - `step_length`: the largest move of a coordinate, in natural units.
     - `penalty`: of the augmented Lagrangian; `evaluations`: of the objective so far; `note`: for people.
+    - `batches`: how many batches of events `objective`, `terms` and the gradient average.
+    - `signal_to_noise`: how large the gradient that this step followed is beside its noise, see `GradientNoise`; None where that is
+      not known: at the first steps, without noise, and with L-BFGS, which has no use for noisy gradients.
     """
 
     step: int
@@ -54,6 +57,8 @@ class Record:
     penalty: float
     evaluations: int
     note: str = ""
+    batches: int = 1
+    signal_to_noise: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and text."""

@@ -22,12 +22,15 @@ class Best(eqx.Module):
 
 class Start(eqx.Module):
     """Where one start stands: its iterate, the steps it made, why it ended (an index of `STATUS`), and the objective of its
-    best feasible design (NaN: none)."""
+    best feasible design (NaN: none). `mark`: that objective when it last fell by more than the tolerance of `Patience` (infinite: not yet),
+    `marked`: the step when it did."""
 
     iterate: Iterate
     step: Any
     status: Any
     value: Any
+    mark: Any
+    marked: Any
 
 
 class State(eqx.Module):

@@ -17,8 +17,8 @@ class Request(NamedTuple):
     step: int
 
 
-#: A computation that yields requests and is sent their evaluations.
-Asking = Generator[Request, Evaluation, Result]
+#: A computation that yields a request and is sent its evaluation, or yields a list of them and is sent a list.
+Asking = Generator[Request | list[Request], Any, Result]
 
 
 def together(
@@ -33,12 +33,29 @@ def together(
     counts = [0] * len(computations)
     answers: dict[int, Any] = dict.fromkeys(range(len(computations)))
     while answers:
-        asked: dict[int, Request] = {}
+        asked: dict[int, Request | list[Request]] = {}
         for index, evaluation in answers.items():
             try:
-                asked[index] = computations[index].send(evaluation)
-                counts[index] += 1
+                asked[index] = wanted = computations[index].send(evaluation)
+                counts[index] += len(_listed(wanted))
             except StopIteration as ended:
                 results[index] = ended.value
-        answers = dict(zip(asked, answer(list(asked.values())), strict=True)) if asked else {}
+        answers = _answered(asked, answer)
     return [(results[index], count) for index, count in enumerate(counts)]
+
+
+def _answered(
+    asked: Mapping[int, Request | list[Request]], answer: Callable[[Sequence[Request]], Sequence[Evaluation]]
+) -> dict[int, Evaluation | list[Evaluation]]:
+    """An evaluation for every request and a list of them for every list, all from one call."""
+    requests = [request for wanted in asked.values() for request in _listed(wanted)]
+    pairs = zip(requests, answer(requests) if requests else (), strict=True)
+    found = (evaluation for _, evaluation in pairs)
+    return {
+        index: next(found) if isinstance(wanted, Request) else [next(found) for _ in wanted]
+        for index, wanted in asked.items()
+    }
+
+
+def _listed(wanted: Request | list[Request]) -> list[Request]:
+    return [wanted] if isinstance(wanted, Request) else wanted

@@ -27,6 +27,10 @@ class AbstractVolume(eqx.Module):
     def volume(self) -> Float[Array, ""]:
         """Enclosed volume in mm³."""
 
+    @abc.abstractmethod
+    def inner_volume(self, margin: float) -> Float[Array, ""]:
+        """Volume in mm³ of what lies at least `margin` (mm) away from the wall; zero where nothing does."""
+
     @property
     @abc.abstractmethod
     def area(self) -> Float[Array, ""]:

@@ -34,7 +34,10 @@ class Box(AbstractVolume):
 
     @property
     def volume(self) -> Float[Array, ""]:
-        return jnp.prod(self.size)
+        return self.inner_volume(0.0)
+
+    def inner_volume(self, margin: float) -> Float[Array, ""]:
+        return jnp.prod(jnp.maximum(self.size - 2 * margin, 0))
 
     @property
     def area(self) -> Float[Array, ""]:

@@ -34,7 +34,10 @@ class Cylinder(AbstractVolume):
 
     @property
     def volume(self) -> Float[Array, ""]:
-        return math.pi * self.radius**2 * self.height
+        return self.inner_volume(0.0)
+
+    def inner_volume(self, margin: float) -> Float[Array, ""]:
+        return math.pi * jnp.maximum(self.radius - margin, 0) ** 2 * jnp.maximum(self.height - 2 * margin, 0)
 
     @property
     def area(self) -> Float[Array, ""]:

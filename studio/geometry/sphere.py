@@ -29,7 +29,10 @@ class Sphere(AbstractVolume):
 
     @property
     def volume(self) -> Float[Array, ""]:
-        return 4 / 3 * math.pi * self.radius**3
+        return self.inner_volume(0.0)
+
+    def inner_volume(self, margin: float) -> Float[Array, ""]:
+        return 4 / 3 * math.pi * jnp.maximum(self.radius - margin, 0) ** 3
 
     @property
     def area(self) -> Float[Array, ""]:

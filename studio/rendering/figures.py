@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -30,7 +30,7 @@ from ..detector import Detector
 from ..event import Readout
 from ..units import m, mm
 from .style import AMOUNTS, BEFORE, DPI, INK, PALETTE, STYLE, UNLIT, WALL
-from .view import View
+from .view import View, displacement, displacement_words
 from .wall_map import WallMap, wall_map
 from .words import colour_bar, legend
 
@@ -67,26 +67,25 @@ def event_display(
 def layout_before_after(before: Detector, after: Detector, path: str | os.PathLike[str]) -> Figure:
     """Where sensors stood and stand: grey rings before, discs coloured by how far each moved, and its way as a line.
 
-    Distances are straight ones in space; lines that would cross the map's seam are left out. **Raises** `InputError` where
-    the numbers of sensors differ.
+    Distances are straight ones in space; lines that would cross the map's seam are left out. Where the numbers of sensors
+    differ, none of them is the same as before, and discs have one colour.
     """
-    if before.sensors.count != after.sensors.count:
-        problem = f"{before.sensors.count} sensors before, {after.sensors.count} after"
-        raise InputError(problem, key="after", remedy="compare designs with the same sensors")
     old, new = wall_map(before), wall_map(after)
-    moved = np.linalg.norm(np.asarray(after.placed.positions) - np.asarray(before.placed.positions), axis=-1) / mm
+    moved = displacement(before, after)
     with rc_context(STYLE):
         figure, axes = _canvas(new)
         if any(not np.allclose(a, b) for a, b in zip(old.outlines, new.outlines, strict=True)):
             axes.add_collection(LineCollection(old.outlines, colors=WALL, linestyles="--", linewidths=1.0))
         sizes = [_diameters(detector) for detector in (before, after)]
         _sensors(axes, old.points, sizes[0], facecolor="none", edgecolor=BEFORE, linewidth=0.9, label="before")
-        norm = Normalize(0.0, max(1.0, float(moved.max())))
-        discs = _sensors(axes, new.points, sizes[1], cmap=AMOUNTS, norm=norm, array=moved, label="after")
-        _ways(axes, old.points, new.points, moved * mm / m)
-        colour_bar(figure, discs, "displacement (mm)", ax=axes, **_BAR)
-        summary = f"{len(moved)} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"
-        _head(axes, f"{after.name}: rings before, discs after", summary)
+        if moved is None:
+            _sensors(axes, new.points, sizes[1], facecolor=colormaps[AMOUNTS](0.5), label="after")
+        else:
+            norm = Normalize(0.0, max(1.0, float(moved.max())))
+            discs = _sensors(axes, new.points, sizes[1], cmap=AMOUNTS, norm=norm, array=moved, label="after")
+            _ways(axes, old.points, new.points, moved * mm / m)
+            colour_bar(figure, discs, "displacement (mm)", ax=axes, **_BAR)
+        _head(axes, f"{after.name}: rings before, discs after", displacement_words(before, after))
         return _write(figure, path)
 
 

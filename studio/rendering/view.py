@@ -25,7 +25,7 @@ from ..event import Primary, Readout
 from ..event.energy_loss import beta, csda_range
 from ..geometry import AbstractVolume
 from ..geometry.triangulation import wall_triangles
-from ..units import MeV, m
+from ..units import MeV, m, mm
 from .camera import Camera, camera_around
 from .style import AMOUNTS, PALETTE, UNLIT
 
@@ -240,3 +240,18 @@ def _behind(direction: np.ndarray) -> tuple[float, float, float]:
         math.cos(elevation) * math.sin(azimuth),
         math.sin(elevation),
     )
+
+
+def displacement(before: Detector, after: Detector) -> Float[np.ndarray, " sensors"] | None:
+    """How far each sensor stands from where it stood, in mm; None where their numbers differ."""
+    if before.sensors.count != after.sensors.count:
+        return None
+    return np.linalg.norm(np.asarray(after.placed.positions) - np.asarray(before.placed.positions), axis=-1) / mm
+
+
+def displacement_words(before: Detector, after: Detector) -> str:
+    """The same in a line for people."""
+    moved = displacement(before, after)
+    if moved is None:
+        return f"{before.sensors.count:,} sensors before, {after.sensors.count:,} after"
+    return f"{len(moved):,} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"

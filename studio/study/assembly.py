@@ -13,11 +13,12 @@ import numpy as np
 
 from .. import paths
 from .._checks import InputError, StudioError, choice_remedy
-from ..design import Follows
+from ..design import Follows, Tied
 from ..design.criteria import criterion_width
 from ..design.objectives import (
     AbstractObjective,
     AbstractReducer,
+    FunctionObjective,
     LogMean,
     Maximum,
     Mean,
@@ -34,13 +35,26 @@ from ..detector import Detector
 from ..event import Gun, Primary, half_extents
 from ..event.gun import contained_length
 from ..io.geometry import load_detector
+from ..units import m
+from .as_built import as_built
 from .bounds import natural_bound
-from .config import CRITERIA, WANTED, DirectionAround, Experiment, Objective, Symmetry, Term
+from .config import (
+    CRITERIA,
+    WANTED,
+    Bound,
+    CustomObjective,
+    DirectionAround,
+    EventTerm,
+    Experiment,
+    ExposureObjective,
+    Objective,
+    ResolutionObjective,
+    Symmetry,
+)
 from .experiment_file import ExperimentFile
 from .limits import constraint
 from .physics import QUANTITIES, AbstractPhysics, CustomResolutions
 from .ties import symmetric
-from .tolerances import as_built
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +103,7 @@ def assemble(
         physics,
         groups,
         free,
-        _robust(file, baseline, _objective(experiment, baseline, physics, objective), chosen),
+        _robust(file, baseline, _objective(file, baseline, physics, objective), chosen),
         tuple(constraint(file, index, baseline) for index in range(len(experiment.constraints))),
     )
 
@@ -162,9 +176,15 @@ def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound
     value = np.asarray(paths.get(detector, path))
     if wanted.follows is not None:
         return _follower(file, detector, path, wanted.follows, wanted.factor)
+    bound = _range(file, detector, path, wanted, value)
+    if wanted.symmetry is not None:
+        return _symmetric(file, detector, bound, wanted.symmetry)
+    return bound if wanted.together is None else _together(file, detector, path, bound)
+
+
+def _range(file: ExperimentFile, detector: Detector, path: str, wanted: Bound, value: np.ndarray) -> AbstractBound:
     if wanted.between is None:
-        natural = natural_bound(detector, path)
-        return natural if wanted.symmetry is None else _symmetric(file, detector, natural, wanted.symmetry)
+        return natural_bound(detector, path)
     low, high = wanted.between
     key = f"free.{path}.between"
     if path == "sensors.uv":
@@ -190,6 +210,16 @@ def _follower(file: ExperimentFile, detector: Detector, path: str, leader: str, 
         line_of = key if factor is not None else f"free.{path}"
         raise file.document.error(line_of, f"the geometry does not start at {ratio:g} times {leader}", remedy=remedy)
     return Follows(leader, ratio)
+
+
+def _together(file: ExperimentFile, detector: Detector, path: str, bound: AbstractBound) -> AbstractBound:
+    """One value for all sensors, or for those of one patch."""
+    value, key = np.asarray(paths.get(detector, path)), f"free.{path}.together"
+    same = np.asarray(detector.sensors.patch) if file.experiment.free[path].together == "patch" else 0 * value
+    _, leaders, orbit = np.unique(same, return_index=True, return_inverse=True)
+    if not np.allclose(value, value[leaders][orbit], rtol=1e-6, atol=0.0):
+        raise file.document.error(key, "sensors start with different values", remedy="tie sensors that start alike")
+    return Tied(bound, leaders, orbit)
 
 
 def _symmetric(file: ExperimentFile, detector: Detector, bound: AbstractBound, wanted: Symmetry) -> AbstractBound:
@@ -227,6 +257,15 @@ class _Resolution(eqx.Module):
             values = self.custom(information, event)
             more += [values[name] for name in self.names]
         return jnp.concatenate([sigma, jnp.asarray(more, sigma.dtype)]) if more else sigma
+
+
+class _Exposure(eqx.Module):
+    """−½ log of the volume in m³ at least `margin` (mm) from the wall."""
+
+    margin: float
+
+    def __call__(self, detector: Detector) -> jax.Array:
+        return -0.5 * jnp.log(detector.volume.inner_volume(self.margin) / m**3)
 
 
 class _OfParticle(eqx.Module):
@@ -268,15 +307,19 @@ def _check_custom(
 
 
 def _objective(
-    experiment: Experiment, baseline: Detector, physics: AbstractPhysics, custom: CustomResolutions | None
+    file: ExperimentFile, baseline: Detector, physics: AbstractPhysics, custom: CustomResolutions | None
 ) -> AbstractObjective:
+    experiment = file.experiment
     fills = experiment.events.vertex == "uniform" and any(path.startswith("volume.") for path in experiment.free_paths)
     names, criteria = tuple(experiment.custom_objectives), experiment.criteria
     extents = np.asarray(half_extents(baseline.volume)) if fills else None
     summary = _Resolution(physics, extents, criteria, custom, names)
     columns = [*QUANTITIES, *((letter, "criterion") for letter in criteria), *((name, "custom") for name in names)]
-    terms = [
-        PopulationObjective(
+
+    def made(term: Objective) -> AbstractObjective:
+        if isinstance(term, ExposureObjective):
+            return FunctionObjective(_Exposure(term.margin), term.label)
+        return PopulationObjective(
             summary,
             name=term.label,
             size=len(columns),
@@ -284,19 +327,23 @@ def _objective(
             reducer=_reducer(term),
             members=None if term.particle is None else _OfParticle(term.particle),
         )
-        for term in experiment.objective
-    ]
+
+    for index, term in enumerate(file.experiment.objective):
+        if isinstance(term, ExposureObjective) and not float(baseline.volume.inner_volume(term.margin)) > 0:
+            problem, key = "nothing of the volume lies so far from the wall", f"objective.{index}.margin"
+            raise file.document.error(key, problem, value=term.margin / m, remedy="lower it (in metres)")
+    terms = [made(term) for term in experiment.objective]
     return WeightedSum(terms, [term.weight for term in experiment.objective])
 
 
-def _column(term: Objective) -> Any:
+def _column(term: ResolutionObjective | CustomObjective) -> Any:
     """What a term calls its column of the summary."""
     if term.kind == "custom":
         return term.name, "custom"
     return (CRITERIA[term.kind], "criterion") if term.kind in CRITERIA else WANTED[term.kind]
 
 
-def _reducer(term: Term) -> AbstractReducer:
+def _reducer(term: EventTerm) -> AbstractReducer:
     statistic = term.reduce
     if statistic.kind in ("quantile", "tail"):
         return {"quantile": Quantile, "tail": Tail}[statistic.kind](statistic.fraction)

@@ -25,6 +25,7 @@ from ..execution import AbstractRunner
 from ..io.geometry import load_detector, save_detector
 from .assembly import Assembly, assemble
 from .bounds import natural_bound
+from .choosing import WEIGHT
 from .environment import environment
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile
@@ -61,8 +62,13 @@ def compare_ways(
     **Arguments**: `budget`: simulated events of each way (default: what the experiment's own optimiser spends). A way whose
     result lies in `directory` already is not computed again. `physics` and `objective` as for `Study`.
 
-    **Raises** `InputError` where the budget does not suffice for a step or two designs, or `directory` holds something else.
+    **Raises** `InputError` where the budget does not suffice for a step or two designs, `directory` holds something else, or
+    `sensors.weight` is free: designs with parts of sensors are none that could be compared.
     """
+    if WEIGHT in file.experiment.free_paths:
+        problem = "ways are compared by their designs, but only `studio optimise` rounds weights to sensors"
+        remedy = "run `studio optimise` and see `choice` in its result.json, or free other leaves, such as sensors.uv"
+        raise file.document.error(f"free.{WEIGHT}", problem, remedy=remedy)
     assembly = assemble(file, physics, objective=objective)
     with Ledger(Path(directory)) as ledger:
         _begin(ledger, file, assembly, budget, gradient_cost)

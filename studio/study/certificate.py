@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .. import paths
-from .._checks import InputError
 from ..design import audit
 from ..detector import Detector, PhotosensorArray, layouts
 from ..event import Primary
@@ -18,7 +17,7 @@ from ..execution import AbstractRunner
 from ..geometry import Sphere
 from ..io.geometry import load_detector
 from .assembly import Assembly, assemble
-from .choosing import WEIGHT
+from .choosing import WEIGHT, refuse_choice
 from .experiment_file import ExperimentFile
 from .ledger import Ledger
 from .measure import study_designs
@@ -49,15 +48,18 @@ def certify(
 
     Every sensor of a type may move to every place of a grid over the wall with `spacing` (mm; by default the diameter of a
     face). The derivative of the objective by the weight of sensors and of empty places ranks all moves; the `moves` first ones
-    that the constraints allow are then evaluated exactly. A gain of none of them says that no single move is worth making,
-    as far as the first order can tell. What is returned is written to `certificate.json` in the study's directory, too.
+    that the constraints allow, to as many different places, are then evaluated exactly. A gain of none of them says that no single
+    move is worth making, as far as the first order can tell. What is returned is written to `certificate.json` in the study's
+    directory, too.
 
     **Raises** `InputError` where the study has no design yet, or chose among places, which has a certificate of its own.
     """
+    refuse_choice(
+        file,
+        "this study chose among places",
+        "see `choice` in its result.json: its bound, where there is one, holds for every choice",
+    )
     assembly = assemble(file, physics)
-    if WEIGHT in assembly.experiment.free_paths:
-        remedy = "see `choice` in its result.json: the bound holds for every choice"
-        raise InputError("this study chose among places", key=f"free.{WEIGHT}", remedy=remedy)
     design = load_detector(study_designs(directory)["optimum"])
     grid = spacing or 2 * float(np.max(np.asarray(design.sensors.radius)))
     search = _Search(assembly, first_events(assembly.groups, events), design, runner, grid)
@@ -76,7 +78,7 @@ def certify(
             "objective": search.value,
             "spacing": search.spacing,
             "places": search.places.sensors.count,
-            "moves": int(promised.size),
+            "moves": int(np.count_nonzero(np.isfinite(promised))),
             "promising": int(np.count_nonzero(promised > 0)),
             "evaluated": found,
             "best": best,
@@ -107,22 +109,27 @@ class _Search:
 
     def promised(self) -> np.ndarray:
         """To first order, by how much the objective falls where a sensor moves to a place: (sensors, places), −inf for a place
-        of another type."""
+        of another type, and for one of the design's places that has no sensor."""
         found = self.objective.value_and_gradient(self.both, self.groups)
         self.value = found.value
         slope, count = found.gradient[WEIGHT], self.design.sensors.count
         own, other = np.asarray(self.design.sensors.kind), np.asarray(self.places.sensors.kind)
-        return np.where(own[:, None] == other[None, :], slope[:count, None] - slope[None, count:], -np.inf)
+        movable = (own[:, None] == other[None, :]) & np.asarray(self.design.sensors.present)[:, None]
+        return np.where(movable, slope[:count, None] - slope[None, count:], -np.inf)
 
     def allowed(self, promised: np.ndarray, moves: int) -> Iterator[tuple[int, int]]:
-        """The first moves that promise something and that the constraints allow."""
-        given = 0
-        for index in np.argsort(-promised, axis=None, kind="stable")[:_AUDITED]:
+        """The first moves that promise something and that the constraints allow: of those to one place the first alone."""
+        given: set[int] = set()
+        audited = 0
+        for index in np.argsort(-promised, axis=None, kind="stable"):
             sensor, place = (int(i) for i in np.unravel_index(index, promised.shape))
-            if given == moves or promised[sensor, place] <= 0:
+            if len(given) == moves or audited == _AUDITED or promised[sensor, place] <= 0:
                 return
+            if place in given:
+                continue
+            audited += 1
             if audit(self._design(sensor, place), self.assembly.constraints).feasible:
-                given += 1
+                given.add(place)
                 yield sensor, place
 
     def moved(self, sensor: int, place: int, promised: float) -> dict[str, Any]:

@@ -75,23 +75,33 @@ class Bound(StrictModel):
 
     - `symmetry`: of the layout, for `sensors.uv`.
     - `follows`: the path of another free quantity that decides this one, times `factor`.
+    - `together`: one value for all sensors, or one for all of a patch of the wall: for `sensors.weight`, whose sum is then how
+      many sensors there are, and for `sensors.radius`.
     """
 
     between: Annotated[tuple[float, float], QuantityRange(AnyQuantity())] | None = None
     symmetry: Symmetry | None = None
     follows: str | None = None
     factor: float | None = None
+    together: Literal["all", "patch"] | None = None
 
 
 class Term(StrictModel):
     """What every term of the objective may say.
 
     - `weight`: its factor in the sum.
+    """
+
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+
+class EventTerm(Term):
+    """A term about events.
+
     - `particle`: the population it looks at, by default all events.
     - `reduce`: the statistic over that population.
     """
 
-    weight: Annotated[float, Field(gt=0)] = 1.0
     particle: Particle | None = None
     reduce: Reduction = Statistic("mean_log")
 
@@ -99,8 +109,13 @@ class Term(StrictModel):
         """A name with what the term says beyond its defaults, such as `energy_resolution e- worst`."""
         return " ".join(filter(None, (name, self.particle, self.reduce.label)))
 
+    @property
+    def statistic(self) -> str:
+        """What is taken over the events, in words."""
+        return self.reduce.words
 
-class ResolutionObjective(Term):
+
+class ResolutionObjective(EventTerm):
     """One term of the objective: a statistic of the per-event resolution, by default the population mean of its log.
 
     `a_criterion`, `d_criterion` and `e_criterion` take vertex, direction and energy together, in steps of 10 mm, 0.01 rad and
@@ -117,7 +132,7 @@ class ResolutionObjective(Term):
         return self.labelled(self.kind)
 
 
-class CustomObjective(Term):
+class CustomObjective(EventTerm):
     """A term that Python defines: the resolution of that `name` in what `Study(..., objective=...)` returns."""
 
     kind: Literal["custom"]
@@ -129,7 +144,28 @@ class CustomObjective(Term):
         return self.labelled(self.name)
 
 
-Objective = Annotated[ResolutionObjective | CustomObjective, Field(discriminator="kind")]
+class ExposureObjective(Term):
+    """How many events a detector gathers: −½ log of its fiducial volume in m³, what lies at least `margin` from the wall.
+
+    The mean of a quantity over all events is known to σ / √N. So this term beside a resolution is the logarithm of that error,
+    for as much time of running; with n resolutions give it the weight n.
+    """
+
+    kind: Literal["exposure"]
+    margin: NonNegativeLength = 0.0
+
+    @property
+    def label(self) -> str:
+        """How the term is called in reports."""
+        return self.kind
+
+    @property
+    def statistic(self) -> str:
+        """What it stands for, in words."""
+        return "1 / √ fiducial volume"
+
+
+Objective = Annotated[ResolutionObjective | CustomObjective | ExposureObjective, Field(discriminator="kind")]
 
 
 class Robust(StrictModel):
@@ -243,6 +279,9 @@ class Optimiser(StrictModel):
     - `learning_rate`: typical move a step in natural units (half a range, a radian, a factor e); not for lbfgs.
     - `starts`: the first start is the geometry, others are quasi-random.
     - `batch`: events a step, by default all of them.
+    - `grow`: how many batches a step may average at most, once noise drowns the gradient; not for lbfgs.
+    - `patience`: a start ends where so many steps brought less than `least_gain`: a change of the objective, which is a sum of
+      logarithms, so a fraction of a resolution; by default 0.1 %.
     - `shard`: events a piece of work; part of the study, never of the number of workers.
     """
 
@@ -251,6 +290,9 @@ class Optimiser(StrictModel):
     steps: PositiveInt = 100
     starts: PositiveInt = 1
     batch: PositiveInt | None = None
+    grow: PositiveInt = 1
+    patience: PositiveInt | None = None
+    least_gain: Annotated[float, Quantity("fraction", above=0.0)] | None = None
     shard: PositiveInt = 4
 
     @model_validator(mode="after")
@@ -258,13 +300,29 @@ class Optimiser(StrictModel):
         if self.kind == "lbfgs" and self.learning_rate is not None:
             key = "optimiser.learning_rate"
             raise InputError("lbfgs chooses its steps itself", key=key, value=self.learning_rate, remedy="remove it")
+        if self.grow > 1 and (self.kind == "lbfgs" or self.batch is None):
+            problem, remedy = "all events at every step leave nothing to grow to", "remove it or give optimiser.batch"
+            if self.kind == "lbfgs":
+                problem, remedy = "lbfgs needs all events at every step", "remove it or choose adam"
+            raise InputError(problem, key="optimiser.grow", value=self.grow, remedy=remedy)
+        if self.least_gain is not None and self.patience is None:
+            key, remedy = "optimiser.least_gain", "say within how many steps: add optimiser.patience, or remove it"
+            raise InputError("belongs to patience", key=key, value=self.least_gain, remedy=remedy)
         return self
 
     @property
     def description(self) -> dict[str, Any]:
         """As `studio.design` takes it."""
         rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
-        return {"kind": self.kind, **rate}
+        grow = {} if self.grow == 1 else {"grow": self.grow}
+        return {"kind": self.kind, **rate, **grow}
+
+    @property
+    def stop(self) -> dict[str, Any] | None:
+        """The patience as `studio.design` takes it."""
+        if self.patience is None:
+            return None
+        return {"steps": self.patience, "relative": 0.0, "absolute": self.least_gain or 1e-3}
 
 
 class Validation(StrictModel):
@@ -300,7 +358,8 @@ class Experiment(StrictModel):
                 remedy = "keep one of them and give it the sum of the weights"
                 raise InputError("stands twice", key=f"objective.{index}", value=label, remedy=remedy)
         for index, term in enumerate(self.objective):
-            self._check_term(f"objective.{index}", term)
+            if isinstance(term, EventTerm):
+                self._check_term(f"objective.{index}", term)
         names = [term.kind for term in self.constraints]
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -322,7 +381,7 @@ class Experiment(StrictModel):
             _check_tie(path, bound, self.free)
         return self
 
-    def _check_term(self, key: str, term: Term) -> None:
+    def _check_term(self, key: str, term: EventTerm) -> None:
         """A term against the events it looks at."""
         names = self.events.particles
         if term.particle is not None and term.particle not in names:
@@ -397,11 +456,14 @@ def _check_tie(path: str, bound: Bound, free: dict[str, Bound]) -> None:
     key = f"free.{path}"
     if bound.symmetry is not None and path != "sensors.uv":
         raise InputError("only a layout has a symmetry", key=f"{key}.symmetry", remedy="write it under sensors.uv")
+    if bound.together is not None and path not in ("sensors.weight", "sensors.radius"):
+        remedy = "write it under sensors.weight or sensors.radius; `symmetry` ties places"
+        raise InputError("only numbers of sensors have it", key=f"{key}.together", remedy=remedy)
     if bound.factor is not None and bound.follows is None:
         raise InputError("a factor of nothing", key=f"{key}.factor", remedy="name what it `follows`, or remove it")
     if bound.follows is None:
         return
-    if bound.between is not None or bound.symmetry is not None:
+    if bound.between is not None or bound.symmetry is not None or bound.together is not None:
         remedy = f"give the range to {bound.follows}"
         raise InputError("follows another quantity and has a range of its own", key=key, remedy=remedy)
     if bound.follows not in free or free[bound.follows].follows is not None:

@@ -22,8 +22,15 @@ from ..event import Primary, Readout
 from ..io.event_file import EventSet, read_events
 from ..io.geometry import load_detector
 from ..rendering.probe import opengl
-from ..rendering.view import Colouring, View, event_view, information_colouring, layout_view
-from ..units import mm
+from ..rendering.view import (
+    Colouring,
+    View,
+    displacement,
+    displacement_words,
+    event_view,
+    information_colouring,
+    layout_view,
+)
 from .ledger import RESULT, SHARES, TRAJECTORY, Ledger
 from .measure import study_designs
 from .observer import AbstractObserver
@@ -194,12 +201,13 @@ def read_study_picture(directory: Path) -> StudyPicture:
 
 
 def _before_and_after(study: StudyPicture) -> tuple[View, View]:
-    moved = _moved(study.baseline, study.design)
-    words = f"{len(moved)} sensors, moved {np.median(moved):,.0f} mm in the median, {moved.max():,.0f} mm at most"
-    if study.shares is None:
-        colourings = [_distance(np.zeros_like(moved), moved.max()), _distance(moved, moved.max())]
-    else:
+    moved, words = displacement(study.baseline, study.design), displacement_words(study.baseline, study.design)
+    if study.shares is not None:
         colourings = information_colouring(*study.shares)
+    elif moved is None:
+        colourings = [None, None]
+    else:
+        colourings = [_distance(np.zeros_like(moved), moved.max()), _distance(moved, moved.max())]
     before, after = (
         layout_view(detector, colouring, study.design.name, words)
         for detector, colouring in zip((study.baseline, study.design), colourings, strict=True)
@@ -212,10 +220,10 @@ def _frames(study: StudyPicture) -> tuple[list[View], list[str]]:
     steps = designs_of(study.baseline, study.trajectory, study.best_step)
     kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _FRAMES)).round().astype(int)) if steps else []
     shown = [*(steps[index] for index in kept), (study.best_step, study.design)]
-    distances = [_moved(study.baseline, design) for _, design in shown]
-    high = max(float(np.max(distance)) for distance in distances)
+    distances = [displacement(study.baseline, design) for _, design in shown]
+    high = max((float(np.max(distance)) for distance in distances if distance is not None), default=0.0)
     views = [
-        layout_view(design, _distance(distance, high), study.design.name, "")
+        layout_view(design, None if distance is None else _distance(distance, high), study.design.name, "")
         for (_, design), distance in zip(shown, distances, strict=True)
     ]
     captions = [f"step {step}" for step, _ in shown]
@@ -225,11 +233,6 @@ def _frames(study: StudyPicture) -> tuple[list[View], list[str]]:
 
 def _distance(values: np.ndarray, high: float) -> Colouring:
     return Colouring(values, "distance from the start (mm)", 0.0, max(1.0, float(high)))
-
-
-def _moved(before: Detector, after: Detector) -> np.ndarray:
-    """How far each sensor stands from where it stood, in mm."""
-    return np.linalg.norm(np.asarray(after.placed.positions) - np.asarray(before.placed.positions), axis=-1) / mm
 
 
 def _event(source: Path, number: int) -> tuple[Primary, Readout]:

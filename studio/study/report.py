@@ -46,7 +46,7 @@ def term_rows(terms: Sequence[Any], values: Mapping[str, Any]) -> list[dict[str,
     """
     rows = []
     for term in terms:
-        row = {"name": term.label, "statistic": term.reduce.words, "weight": term.weight}
+        row = {"name": term.label, "statistic": term.statistic, "weight": term.weight}
         row |= {design: found["terms"][term.label] for design, found in values.items()}
         if "optimum" in row:
             row["change"] = math.expm1(row["optimum"] - row["baseline"])

@@ -22,12 +22,13 @@ from ..io.geometry import load_detector, save_detector
 from ..tracking import AbstractTracker, NoTracker
 from .assembly import Assembly, assemble, draw, fits
 from .checking import baseline_words
-from .choosing import WEIGHT, choice_report, decided
+from .choosing import WEIGHT, choice_report, counts_sensors, decided
+from .counting import counted
 from .environment import environment, git_state, packages
 from .evaluation import BoundEvaluation
 from .experiment_file import BASELINE, ExperimentFile, read_begun, read_experiment
 from .ledger import HISTORY, RESULT, SHARES, TRAJECTORY, VALIDATION, Ledger
-from .objective_shards import ShardedObjective
+from .objective_shards import PopulationResult, ShardedObjective
 from .observer import AbstractObserver, Silent
 from .physics import AbstractPhysics, CustomResolutions
 from .pictures import StudyPicture, write_figures
@@ -208,6 +209,7 @@ class _Stages:
             optimiser=experiment.optimiser.description,
             steps=experiment.optimiser.steps,
             starts=experiment.optimiser.starts,
+            patience=experiment.optimiser.stop,
             seed=experiment.seed,
             evaluate=evaluate,
             evaluate_many=evaluate.many,
@@ -291,9 +293,23 @@ class _Stages:
         if WEIGHT not in self.assembly.experiment.free_paths:
             return tree, {}
         with self._timed("choice"):
-            design, choice = decided(tree, self.assembly.constraints, self.evaluate)
+            if counts_sensors(self.file):
+                layout, count = counted(tree, lambda detector: self.judged(detector).value)
+                self.observer.note(f"chose {count}")
+                return layout, {"choice": count.report()}
+            design, choice = decided(tree, self.assembly, self.evaluate)
         self.observer.note(f"chose {choice}")
         return design, {"choice": choice_report(choice)}
+
+    def judged(self, detector: Detector) -> PopulationResult:
+        """The objective of a design over all events of the study; it may have another number of sensors than the baseline."""
+        if detector.sensors.count == self.assembly.baseline.sensors.count:
+            return self.evaluate.whole(detector)
+        experiment = self.assembly.experiment
+        own = ShardedObjective(
+            self.assembly.objective, detector, experiment.free_paths, self.runner, shard=experiment.optimiser.shard
+        )
+        return own.value(detector, self.assembly.groups)
 
     def _steps_done(self, state: Any, records: Sequence[Any]) -> list[dict[str, Any]]:
         """Steps count from here: their lines first, then the checkpoint that says how long the history is."""
@@ -351,10 +367,11 @@ class _Stages:
         """Everything of `result.json`; no clock, so that a resumed study writes the same bytes."""
         experiment = self.assembly.experiment
         measured = {"baseline": self.assembly.baseline} | ({} if design is None else {"optimum": design})
-        objectives = {name: self.evaluate.whole(detector) for name, detector in measured.items()}
-        audited = (
-            solution.audit if design is None else audit(design, self.assembly.constraints, self.optimisation.space)
-        )
+        objectives = {name: self.judged(detector) for name, detector in measured.items()}
+        # Bounds are about the numbers of the geometry's sensors; a layout of others has none to keep.
+        same = design is not None and design.sensors.count == self.assembly.baseline.sensors.count
+        space = self.optimisation.space if same else None
+        audited = solution.audit if design is None else audit(design, self.assembly.constraints, space)
         lines = self.ledger.lines(HISTORY)
         values = {name: {"value": found.value, "terms": found.terms} for name, found in objectives.items()}
         return {

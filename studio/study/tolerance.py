@@ -17,6 +17,7 @@ from ..design import Robust
 from ..detector import Detector
 from ..execution import AbstractRunner
 from ..io.geometry import load_detector
+from .as_built import as_built
 from .assembly import assemble
 from .experiment_file import ExperimentFile
 from .ledger import Ledger
@@ -25,7 +26,6 @@ from .objective_shards import ShardedObjective, first_events
 from .observer import AbstractObserver
 from .physics import AbstractPhysics
 from .report import plain
-from .tolerances import as_built
 
 TOLERANCE = "tolerance.json"
 _OTHERS = 0x70  # added to the study's seed: other errors than those that a robust objective saw
@@ -59,7 +59,7 @@ def tolerate(
 ) -> dict[str, Any]:
     """The objective of baseline and optimum of a study over `samples` detectors that differ from the drawing, and the gain.
 
-    Both designs get the same errors, sensor by sensor, and the study's own events (the first `events` of them), so the spread of the gain is that of the
+    Both designs get the same errors, sensor by sensor where they have as many, and the study's own events (the first `events` of them), so the spread of the gain is that of the
     construction alone. `seed`: by default one that no robust objective of the study has seen. What is returned is written to
     `tolerance.json` in the study's directory, too.
 
@@ -68,22 +68,26 @@ def tolerate(
     """
     assembly = assemble(file, physics)
     designs = {name: load_detector(path) for name, path in study_designs(directory).items()}
-    baseline = designs["baseline"]
     chosen = assembly.experiment.seed + _OTHERS if seed is None else seed
-    built = _Built(baseline, tolerances, chosen)
-    free = tuple(dict.fromkeys((*assembly.experiment.free_paths, *built.paths)))
-    shard = assembly.experiment.optimiser.shard
+    built = {name: _Built(design, tolerances, chosen) for name, design in designs.items()}
     drawn = assembly.objective.objective if isinstance(assembly.objective, Robust) else assembly.objective
-    objective = ShardedObjective(drawn, baseline, free, runner, shard=shard)
+
+    def objective_of(name: str) -> ShardedObjective:
+        free = tuple(dict.fromkeys((*assembly.experiment.free_paths, *built[name].paths)))
+        return ShardedObjective(drawn, designs[name], free, runner, shard=assembly.experiment.optimiser.shard)
+
+    objective = objective_of("baseline")
+    alike = designs["baseline"].sensors.count == designs["optimum"].sensors.count
+    objectives = {"baseline": objective, "optimum": objective if alike else objective_of("optimum")}
     observer.stage("tolerance", samples + 1, 0)
     values: dict[str, list[float]] = {name: [] for name in designs}
     terms: dict[str, list[Mapping[str, float]]] = {name: [] for name in designs}
     groups = first_events(assembly.groups, events)
     seen = sum(group.count for group in groups)
     for sample in range(-1, samples):  # the drawing itself first
-        detectors = [design if sample < 0 else built(design, sample) for design in designs.values()]
-        found = objective.values([(detector, groups) for detector in detectors])
-        for name, result in zip(designs, found, strict=True):
+        detectors = {name: design if sample < 0 else built[name](design, sample) for name, design in designs.items()}
+        for name, detector in detectors.items():
+            (result,) = objectives[name].values([(detector, groups)])
             values[name].append(result.value)
             terms[name].append(result.terms)
         observer.advance({"events": len(designs) * seen})
@@ -92,7 +96,7 @@ def tolerate(
         "events": seen,
         "seed": chosen,
         "tolerances": dataclasses.asdict(tolerances),
-        "dead_sensors": built.dead,
+        "dead_sensors": {name: one.dead for name, one in built.items()},
         "objective": {name: _spread(np.array(found)) for name, found in values.items()},
         "gain": _gain(np.array(values["baseline"]), np.array(values["optimum"])),
         "gain_of_terms": {
@@ -106,24 +110,24 @@ def tolerate(
 
 
 class _Built:
-    """`(design, sample) -> detector` as it may be built: the same errors for every design."""
+    """`(design, sample) -> detector` as it may be built: the same errors for every design of as many sensors."""
 
-    def __init__(self, baseline: Detector, tolerances: Tolerances, seed: int):
+    def __init__(self, design: Detector, tolerances: Tolerances, seed: int):
         self.relative, self.seed = dict(tolerances.relative), seed
-        self.dead = round(tolerances.dead * baseline.sensors.count)
+        self.dead = round(tolerances.dead * design.sensors.count)
         if tolerances.dead and not self.dead:
-            problem = f"less than one of the {baseline.sensors.count} sensors"
+            problem = f"less than one of the {design.sensors.count} sensors"
             raise InputError(problem, key="--dead", value=tolerances.dead, remedy="raise it or leave it out")
         if not (tolerances.position_error or self.dead or self.relative):
             remedy = "give --position, --dead or --relative"
             raise InputError("nothing differs from the drawing", key="tolerance", remedy=remedy)
-        leaves = paths.leaf_paths(baseline)
+        leaves = paths.leaf_paths(design)
         for path in self.relative:
             if path not in leaves:
                 remedy = choice_remedy(path, leaves)
                 raise InputError("no such leaf of the detector", key="--relative", value=path, remedy=remedy)
         self._moved = jax.jit(
-            as_built(baseline, position_error=tolerances.position_error, dead=self.dead, seed=seed).__call__
+            as_built(design, position_error=tolerances.position_error, dead=self.dead, seed=seed).__call__
         )
         names = {"sensors.uv": tolerances.position_error, "sensors.weight": self.dead}
         self.paths = [*(name for name, used in names.items() if used), *self.relative]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import equinox as eqx
 import numpy as np
@@ -15,24 +16,27 @@ from ..geometry import AbstractVolume, Box, Cylinder, Sphere
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def uniform_layout(detector: Detector) -> Detector:
-    """The same detector with as many sensors of the same types and sizes spread evenly.
+def uniform_layout(detector: Detector, counts: Mapping[int, int] | None = None) -> Detector:
+    """The same detector with sensors of the same types and sizes spread evenly over each patch.
 
-    Every patch that bears sensors gets its share by area, and they stand on a Fibonacci lattice there (González, Math. Geosci.
+    `counts`: how many stand on a patch, by its index; by default as many as there are places get their share by area on every
+    patch that bears sensors. They stand on a Fibonacci lattice there (González, Math. Geosci.
     42 (2010) 49; on a disc the sunflower of Vogel, Math. Biosci. 44 (1979) 179), which exists for any number of them. Their
     faces stay within the edges of the patch; several types alternate.
 
     **Raises** `InputError` for a volume that is no cylinder, sphere or box.
     """
     volume, sensors = detector.volume, detector.sensors
-    bearing = np.unique(np.asarray(sensors.patch))
-    counts = _shares(_areas(volume)[bearing], sensors.count)
+    areas = _areas(volume)
+    if counts is None:
+        bearing = np.unique(np.asarray(sensors.patch))
+        counts = dict(zip(bearing.tolist(), shares(areas[bearing], sensors.count).tolist(), strict=True))
     radius = float(np.max(np.asarray(sensors.radius)))
-    places = [_places(volume, int(patch), int(count), radius) for patch, count in zip(bearing, counts, strict=True)]
-    order = _alternating(np.asarray(sensors.kind))
+    places = [_places(volume, patch, count, radius) for patch, count in counts.items()]
+    order = _models(np.asarray(sensors.kind), sum(counts.values()))
     array = PhotosensorArray(
         np.concatenate(places).astype(np.asarray(sensors.uv).dtype),
-        np.repeat(bearing, counts),
+        np.repeat(list(counts), list(counts.values())),
         sensors.types,
         np.asarray(sensors.kind)[order],
         np.asarray(sensors.radius)[order],
@@ -60,12 +64,12 @@ def _face(volume: Box, patch: int) -> tuple[float, float]:
     return float(size[(axis + 1) % 3]), float(size[(axis + 2) % 3])
 
 
-def _shares(areas: np.ndarray, count: int) -> np.ndarray:
-    """Whole numbers that add up to `count`, nearest to proportion; the largest remainders are rounded up."""
-    exact = count * areas / areas.sum()
-    shares = np.floor(exact).astype(int)
-    shares[np.argsort(shares - exact, kind="stable")[: count - shares.sum()]] += 1
-    return shares
+def shares(sizes: np.ndarray, count: int) -> np.ndarray:
+    """Whole numbers that add up to `count`, nearest to the proportions of `sizes`; the largest remainders are rounded up."""
+    exact = count * sizes / sizes.sum()
+    found = np.floor(exact).astype(int)
+    found[np.argsort(found - exact, kind="stable")[: count - found.sum()]] += 1
+    return found
 
 
 def _places(volume: AbstractVolume, patch: int, count: int, radius: float) -> np.ndarray:
@@ -85,10 +89,10 @@ def _places(volume: AbstractVolume, patch: int, count: int, radius: float) -> np
     return fibonacci_sphere(count)
 
 
-def _alternating(kind: np.ndarray) -> np.ndarray:
-    """An order of the sensors in which every stretch holds the kinds in their overall proportion."""
-    place = np.zeros(len(kind))
-    for index in np.unique(kind):
-        of_kind = np.flatnonzero(kind == index)
-        place[of_kind] = (np.arange(len(of_kind)) + 0.5) / len(of_kind)
-    return np.argsort(place, kind="stable")
+def _models(kind: np.ndarray, count: int) -> np.ndarray:
+    """Which of the sensors each of `count` new ones is a copy of: every stretch holds the kinds in their overall proportion."""
+    kinds, present = np.unique(kind, return_counts=True)
+    numbers = shares(present, count)
+    place = np.concatenate([(np.arange(number) + 0.5) / max(number, 1) for number in numbers])
+    models = [np.resize(np.flatnonzero(kind == one), number) for one, number in zip(kinds, numbers, strict=True)]
+    return np.concatenate(models)[np.argsort(place, kind="stable")]

@@ -2,9 +2,11 @@
 
     python tests/benchmarks/optical.py                          # all cases
     python tests/benchmarks/optical.py --case point_forward --sensors 10000
+    python tests/benchmarks/optical.py --case fisher_forward fisher_gradient --sensors 11000 --free 10 1000 22034
 
 Cases: `point_forward`, `point_gradient`, `muon_forward`, `muon_gradient` (of the total charge, by sensor uv and vertex),
-`fisher_gradient` (value and gradient by sensor uv of the mean log σ of four muons of 500 MeV). The tank has the shape of
+`fisher_forward`, `fisher_gradient` (the mean log σ of four muons of 500 MeV, alone or with its gradient by surface coordinates of
+sensors: of all of them, or of as many numbers as `--free` says, spread over the wall). The tank has the shape of
 Super-Kamiokande; spacing and size of its 20-inch sensors follow from their number, so 11,000 is Super-Kamiokande itself.
 Every case runs in a fresh process, so that the largest resident memory is its own. Needs jax, equinox, numpy and scipy only.
 """
@@ -12,6 +14,7 @@ Every case runs in a fresh process, so that the largest resident memory is its o
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -23,7 +26,7 @@ from pathlib import Path
 
 RADIUS, HEIGHT = 16_840.0, 36_200.0  # mm
 SENSORS = (100, 1_000, 10_000, 40_000)
-CASES = ("point_forward", "point_gradient", "muon_forward", "muon_gradient", "fisher_gradient")
+CASES = ("point_forward", "point_gradient", "muon_forward", "muon_gradient", "fisher_forward", "fisher_gradient")
 REPEATS = 3
 
 
@@ -45,10 +48,11 @@ def tank(count):
     return Detector(volume, Water(), sensors)
 
 
-def workload(case, detector):
-    """A function of arguments, and the arguments, for `case`."""
+def workload(case, detector, free):
+    """A function of arguments, and the arguments, for `case`, with `free` surface coordinates where that plays a part."""
     import jax
     import jax.numpy as jnp
+    import numpy as np
 
     from studio import OpticalSimulator, Primary, fisher_information, replace
 
@@ -60,12 +64,14 @@ def workload(case, detector):
         ways = jnp.asarray([[1.0, 0.2, 0.1], [0.1, -1, 0.4], [0.5, 0.5, -0.9], [-0.3, 0.8, 0.2]])
         events = Primary("mu-", starts, ways, jnp.full(4, 500.0))
 
-        def objective(uv):
-            built = replace(detector, {"sensors.uv": uv})
+        numbers = np.linspace(0, uv.size - 1, min(free or uv.size, uv.size)).round().astype(int)
+
+        def objective(chosen):
+            built = replace(detector, {"sensors.uv": uv.ravel().at[numbers].set(chosen).reshape(uv.shape)})
             one = jax.checkpoint(lambda event: jnp.mean(jnp.log(fisher_information(simulator, built, event).sigma())))
             return jnp.mean(jax.lax.map(one, events))
 
-        return jax.value_and_grad(objective), (uv,)
+        return objective if kind == "forward" else jax.value_and_grad(objective), (uv.ravel()[numbers],)
 
     def event(vertex):
         if particle == "point":
@@ -81,7 +87,7 @@ def workload(case, detector):
     return jax.value_and_grad(lambda *at: jnp.sum(forward(*at).charge), argnums=(0, 1)), (uv, vertex)
 
 
-def measure(case, count):
+def measure(case, count, free):
     """Build, compile, run; the best of three runs."""
     import jax
 
@@ -93,7 +99,7 @@ def measure(case, count):
     import studio
 
     detector = tank(count)
-    function, arguments = workload(case, detector)
+    function, arguments = workload(case, detector, free)
     start = time.perf_counter()
     compiled = jax.jit(function).lower(*arguments).compile()
     compile_time = time.perf_counter() - start
@@ -107,6 +113,7 @@ def measure(case, count):
     return {
         "case": case,
         "sensors": int(detector.sensors.count),
+        "free": int(arguments[0].size) if case == "fisher_gradient" else None,
         "time_s": round(min(times), 5),
         "compile_s": round(compile_time, 2),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 2**20),
@@ -127,6 +134,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", choices=CASES, nargs="+", default=CASES)
     parser.add_argument("--sensors", type=int, nargs="+", default=SENSORS)
+    parser.add_argument("--free", type=int, nargs="+", default=[0], help="free numbers of fisher_gradient [all]")
     parser.add_argument("--here", action="store_true", help="measure one case in this process")
     options = parser.parse_args()
     root = Path(__file__).resolve().parents[2]
@@ -135,12 +143,12 @@ def main():
         from studio import _xla
 
         _xla.prepare(one_thread=False)
-        print(json.dumps(measure(options.case[0], options.sensors[0])))
+        print(json.dumps(measure(options.case[0], options.sensors[0], options.free[0])))
         return 0
     failed = 0
     for case in options.case:
-        for count in options.sensors:
-            command = [sys.executable, __file__, "--here", "--case", case, "--sensors", str(count)]
+        for count, free in itertools.product(options.sensors, options.free if case == "fisher_gradient" else [0]):
+            command = [sys.executable, __file__, "--here", "--case", case, "--sensors", str(count), "--free", str(free)]
             outcome = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             failed += outcome.returncode != 0
             line = outcome.stdout.strip() or json.dumps({"case": case, "sensors": count, "exit": outcome.returncode})

@@ -56,6 +56,15 @@ def test_no_choice_is_below_the_bound(relaxed, every_choice):
     assert choice.rounded <= float(np.quantile(every_choice, 0.01))  # among the best one percent of all choices
     assert choice.loss == pytest.approx(choice.rounded - choice.relaxed)
     assert "6 of 14 places" in str(choice)
+    assert "no choice of as many is better by more than" in str(choice)
+
+
+def test_without_a_gap_there_is_no_bound():
+    choice = Choice(np.array([True, False]), 1.0, 1.5, None, "it is not convex")
+    assert choice.bound is None
+    assert str(choice).endswith(
+        "(rounding cost 0.5); how good another choice could be is not bounded: it is not convex"
+    )
 
 
 def test_the_gap_bounds_what_is_left_at_any_weights(every_choice):

@@ -252,6 +252,25 @@ def test_an_objective_that_is_lost_on_the_way_is_kept_out():
     assert any("not finite" in record.note for record in result.history)
 
 
+def test_a_run_that_the_largest_penalty_does_not_help_is_not_called_converged():
+    """x⁴ ≤ 0 holds at x = 0 alone, where its derivative vanishes: no multiplier balances the objective, and no penalty."""
+    result = optimise(
+        {"x": np.array([0.0, 0.3])},
+        {"x": (-1.0, 2.0)},
+        lambda tree: -tree["x"][0] + (tree["x"][1] - 0.5) ** 2,
+        [AtMost(lambda tree: tree["x"][0] ** 4, 0.0, "flat")],
+        optimiser="lbfgs",
+    )
+    last = result.history[-1]
+    assert result.status.name == "penalty_limit"
+    assert result.status.reason.startswith("ended at the largest penalty after")
+    assert result.status.succeeded
+    assert result.audit.feasible  # the design that is reported was restored; it is not the last one
+    assert last.violation > 1e-6
+    assert last.penalty == 1e8
+    assert f"constraints are broken by {last.violation:.2g}" in last.note
+
+
 def test_a_start_without_a_finite_value_is_an_error():
     with pytest.raises(StudioError, match="cannot be used at the start"):
         optimise({"x": np.array([-1.0])}, ["x"], lambda t: jnp.sum(jnp.log(t["x"])), gradient_check=False)

@@ -242,6 +242,17 @@ def all_discs(detector: Detector, start: np.ndarray, direction: np.ndarray):
     return sensor, first.min(axis=1), np.nanmin(np.abs(to_rim), axis=1)
 
 
+def test_an_empty_place_detects_nothing_and_changes_no_other():
+    # the faces do not overlap, so with the same random numbers every other sensor sees the very same photons
+    detector, event = ball(count=50), Primary("point", kinetic_energy=100.0)
+    every_other = eqx.tree_at(lambda d: d.sensors.weight, detector, jnp.asarray(np.arange(50) % 2, float))
+    full, half = (analog(d, event, seed=1, events=20) for d in (detector, every_other))
+    assert full.counts.min() > 0
+    assert np.array_equal(half.counts, np.where(np.arange(50) % 2, full.counts, 0))
+    assert np.array_equal(half.first_hit_time[1::2], full.first_hit_time[1::2])
+    assert np.all(np.isnan(half.first_hit_time[::2]))
+
+
 def test_one_seed_gives_one_result():
     detector = ball(count=50)
     event = Primary("mu-", kinetic_energy=300.0)
@@ -257,3 +268,8 @@ def test_bad_input_is_named():
         analog(detector, Primary("point"), seed=0, events=0)
     with pytest.raises(InputError, match="not a stack"):
         analog(detector, stack([Primary("point"), Primary("point")]), seed=0, events=1)
+    relaxed = eqx.tree_at(lambda d: d.sensors.weight, detector, jnp.ones(10).at[3:5].set(0.3))
+    with pytest.raises(
+        InputError, match=r"sensors.weight: .* 2 places are neither empty nor a whole.*0\.3.*round them"
+    ):
+        analog(relaxed, Primary("point"), seed=0, events=1)

@@ -1,4 +1,5 @@
-"""What tests of studies share: the files that must come out the same, and a study in a process of its own."""
+"""What tests of studies share: experiments, their objective without a runner, the files that must come out the same, and a study
+in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +12,58 @@ from pathlib import Path
 
 import jax
 
+from studio import LocalRunner, Study
+from studio.study import StudySolution
+from tests.stand_in import TANK, StandIn
+
 ROOT = Path(__file__).parents[2]
 SAME = (
     "history.jsonl", "trajectory.jsonl", "validation.jsonl", "gradient_check.json", "design.yaml", "result.json",
     "history.parquet", "sensor_information.npz",
 )  # fmt: skip
+
+#: A study of positions within a budget, with batches.
+BATCHED = """
+geometry: tank.yaml
+events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 12}
+free: {sensors.uv: {}}
+objective: [{kind: vertex_resolution}, {kind: energy_resolution, weight: 0.5}]
+constraints: [{kind: budget, at_most: baseline}, {kind: minimum_spacing, at_least: 0.6 m}]
+optimiser: {kind: adam, learning_rate: 0.03, steps: 8, batch: 6, shard: 3}
+validation: {events: 60, shard: 10}
+seed: 5
+"""
+
+#: A study of positions that ends in seconds, for what is asked of its design afterwards.
+SHORT = """
+geometry: tank.yaml
+events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 6}
+free: {sensors.uv: {}}
+objective: [{kind: vertex_resolution}, {kind: energy_resolution, weight: 0.5}]
+constraints: [{kind: minimum_spacing, at_least: 0.9 m}]
+optimiser: {kind: adam, learning_rate: 0.03, steps: 3, shard: 3}
+validation: {events: 0}
+seed: 5
+"""
+
+
+def written(folder: Path, text: str, name: str = "study.yaml") -> Path:
+    """An experiment as a file beside the geometry that all of these name."""
+    (folder / "tank.yaml").write_text(TANK)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def ran(file: Path, directory: Path, lanes: int = 1) -> StudySolution:
+    """The study of a file with the stand-in, run in a directory."""
+    with LocalRunner(lanes) as runner:
+        return Study.from_file(file, physics=StandIn()).run(directory, runner=runner)
+
+
+def objective_at(assembly, design):
+    """The objective of a design over the events of an experiment of one particle: no shards, no runner, differentiable."""
+    (events,) = assembly.groups
+    return assembly.objective.combine(jax.vmap(lambda event: assembly.objective.summarise(design, event))(events))
 
 
 def content(directory: Path) -> dict[str, bytes]:

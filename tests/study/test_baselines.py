@@ -18,25 +18,16 @@ from studio.cli import run
 from studio.study import assembly, read_experiment
 from studio.study.baselines import METHODS, compare_ways
 from studio.study.objective_shards import ShardedObjective
-from tests.stand_in import TANK, StandIn
+from tests.stand_in import StandIn
+from tests.study.studies import BATCHED, written
 
-EXPERIMENT = """
-geometry: tank.yaml
-events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 12}
-free: {sensors.uv: {}}
-objective: [{kind: vertex_resolution}, {kind: energy_resolution, weight: 0.5}]
-constraints: [{kind: budget, at_most: baseline}, {kind: minimum_spacing, at_least: 0.6 m}]
-optimiser: {kind: adam, learning_rate: 0.03, steps: 8, batch: 6, shard: 3}
-validation: {events: 0}
-seed: 5
-"""
+EXPERIMENT = BATCHED.replace("events: 60, shard: 10", "events: 0")
 SEARCHES = ("random", "greedy", "cma_es")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch, compilation_cache) -> Path:
-    (tmp_path / "tank.yaml").write_text(TANK)
-    (tmp_path / "study.yaml").write_text(EXPERIMENT)
+    written(tmp_path, EXPERIMENT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(assembly, "physics_of", lambda file, detector: StandIn())
     return tmp_path
@@ -179,6 +170,22 @@ def test_bad_input_ends_with_2(folder, capsys):
     capsys.readouterr()
     assert run(["baselines", "study.yaml", "--out", "o3"]) == 2
     assert "holds a study" in capsys.readouterr().err
+
+
+def test_a_choice_among_places_is_refused(folder, capsys):
+    """A way that leaves parts of sensors has no design to compare. Nothing is written."""
+    (folder / "study.yaml").write_text(EXPERIMENT.replace("sensors.uv: {}", "sensors.weight: {}"))
+    assert run(["baselines", "study.yaml", "--out", "o", "--quiet"]) == 2
+    message = capsys.readouterr().err
+    for words in (
+        "study.yaml:4",
+        "free.sensors.weight",
+        "only `studio optimise` rounds",
+        "run `studio optimise`",
+        "free other leaves",
+    ):
+        assert words in message
+    assert not (folder / "o").exists()
 
 
 def test_the_number_of_lanes_changes_nothing(folder):

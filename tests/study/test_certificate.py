@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from studio import InputError, LocalRunner, Study, load_detector, replace, save_detector
+from studio import InputError, LocalRunner, load_detector, replace, save_detector
 from studio.cli import run
 from studio.design import audit
 from studio.detector import layouts
@@ -16,28 +16,13 @@ from studio.study.certificate import certify
 from studio.study.experiment_file import read_begun
 from studio.study.observer import Silent
 from studio.units import m
-from tests.stand_in import TANK, StandIn
-
-EXPERIMENT = """
-geometry: tank.yaml
-events: {kind: gun, particle: mu-, kinetic_energy: [200 MeV, 1 GeV], vertex: uniform, direction: beam, count: 6}
-free: {sensors.uv: {}}
-objective: [{kind: vertex_resolution}, {kind: energy_resolution, weight: 0.5}]
-constraints: [{kind: minimum_spacing, at_least: 0.9 m}]
-optimiser: {kind: adam, learning_rate: 0.03, steps: 3, shard: 3}
-validation: {events: 0}
-seed: 5
-"""
+from tests.stand_in import StandIn
+from tests.study.studies import SHORT, objective_at, written
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("certificate")
-    (folder / "tank.yaml").write_text(TANK)
-    (folder / "study.yaml").write_text(EXPERIMENT)
-    with LocalRunner(1) as runner:
-        Study.from_file(folder / "study.yaml", physics=StandIn()).run(folder / "run", runner=runner)
-    return folder / "run"
+def directory(short_study):
+    return short_study
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +45,10 @@ def every_move(directory, certificate):
     themselves: no weights, no derivatives."""
     assembly = assemble(read_begun(directory), StandIn())
     design = load_detector(directory / "design.yaml")
-    (events,) = assembly.groups
 
     @jax.jit
     def value(uv, patch):
-        tree = replace(design, {"sensors.uv": uv, "sensors.patch": patch})
-        return assembly.objective.combine(jax.vmap(lambda e: assembly.objective.summarise(tree, e))(events))
+        return objective_at(assembly, replace(design, {"sensors.uv": uv, "sensors.patch": patch}))
 
     layout = layouts.grid(design.volume, 1 * m, float(design.sensors.radius[0]))
     assert len(layout.patch) == certificate["places"]
@@ -100,19 +83,50 @@ def test_moves_that_break_a_constraint_are_left_out(certificate, every_move):
     assert certificate["evaluated"][0] == certificate["best"]
 
 
+def test_every_place_stands_once_with_the_best_sensor_for_it(certificate, every_move):
+    """By the exact gains, of the sensors whose move to that place is allowed; sensors of one type, so all may go anywhere."""
+    gains, constraints = every_move
+    places = [tuple(move["to"]) for move in certificate["evaluated"]]
+    assert len(set(places)) == len(places) == 5
+    for move in certificate["evaluated"]:
+        sensor = move["sensor"]
+        (place,) = {
+            p for (s, p), (_, moved) in gains.items() if s == sensor
+            if np.allclose(np.asarray(moved.placed.positions)[s], move["to"], atol=1e-6)
+        }  # fmt: skip
+        allowed = {s: gains[s, p][0] for s, p in gains if p == place and audit(gains[s, p][1], constraints).feasible}
+        assert move["gain"] == pytest.approx(max(allowed.values()), rel=1e-9)
+
+
+def certified(directory, folder, design):
+    """The certificate of another design of the same study."""
+    for name in ("study.json", "experiment.yaml", "baseline.yaml"):
+        (folder / name).write_bytes((directory / name).read_bytes())
+    save_detector(design, folder / "design.yaml")
+    with LocalRunner(1) as runner:
+        return certify(
+            read_begun(folder), folder, runner=runner, observer=Silent(), spacing=1 * m, moves=5, physics=StandIn()
+        )
+
+
+def test_an_empty_place_has_no_sensor_that_could_move(directory, certificate, tmp_path):
+    """The sensor of the best move taken away: what is left are moves of the others, and no sensor comes out of nothing."""
+    design, away = load_detector(directory / "design.yaml"), certificate["best"]["sensor"]
+    weight = (np.arange(design.sensors.count) != away).astype(float)
+    again = certified(directory, tmp_path, replace(design, {"sensors.weight": weight}))
+    assert again["moves"] == certificate["moves"] - certificate["places"]
+    assert again["objective"] > certificate["objective"]
+    assert again["evaluated"]
+    assert all(move["sensor"] != away for move in again["evaluated"])
+
+
 def test_a_design_that_a_move_has_improved_has_less_to_gain(directory, certificate, tmp_path):
     """Made once, the best move is not promised again."""
     design = load_detector(directory / "design.yaml")
     patch, uv, _ = design.volume.chart(np.asarray([certificate["best"]["to"]]))
     uvs, patches = np.array(design.sensors.uv), np.array(design.sensors.patch)
     uvs[certificate["best"]["sensor"]], patches[certificate["best"]["sensor"]] = uv[0], patch[0]
-    for name in ("study.json", "experiment.yaml", "baseline.yaml"):
-        (tmp_path / name).write_bytes((directory / name).read_bytes())
-    save_detector(replace(design, {"sensors.uv": uvs, "sensors.patch": patches}), tmp_path / "design.yaml")
-    with LocalRunner(1) as runner:
-        again = certify(
-            read_begun(tmp_path), tmp_path, runner=runner, observer=Silent(), spacing=1 * m, moves=5, physics=StandIn()
-        )
+    again = certified(directory, tmp_path, replace(design, {"sensors.uv": uvs, "sensors.patch": patches}))
     assert again["objective"] == pytest.approx(certificate["objective"] - certificate["best"]["gain"], rel=1e-9)
     assert (again["best"] or {"gain": 0.0})["gain"] < certificate["best"]["gain"]
 
@@ -138,9 +152,7 @@ def test_what_has_no_design_or_another_certificate_is_refused(directory, tmp_pat
         file = read_begun(directory)
         with pytest.raises(InputError, match="no design yet"):
             certify(file, tmp_path, runner=runner, observer=Silent(), physics=StandIn())
-        (tmp_path / "tank.yaml").write_text(TANK)
-        text = EXPERIMENT.replace("sensors.uv: {}", "sensors.weight: {}")
-        (tmp_path / "study.yaml").write_text(text)
-        file = read_experiment(tmp_path / "study.yaml")
-        with pytest.raises(InputError, match="chose among places"):
+        file = read_experiment(written(tmp_path, SHORT.replace("sensors.uv: {}", "sensors.weight: {}")))
+        with pytest.raises(InputError, match=r"study\.yaml:4.*chose among places") as caught:
             certify(file, tmp_path, runner=runner, observer=Silent(), physics=StandIn())
+        assert caught.value.key == "free.sensors.weight"

@@ -134,6 +134,27 @@ MALFORMED = {
         "optimiser.learning_rate",
         "chooses its steps itself",
     ),
+    "growth for lbfgs": (
+        20,
+        "optimiser: {kind: lbfgs, grow: 8}",
+        "optimiser.grow",
+        "lbfgs needs all events.*choose adam",
+    ),
+    "growth beyond all events": (20, "optimiser: {grow: 8}", "optimiser.grow", "nothing to grow to.*optimiser.batch"),
+    "no growth": (20, "optimiser: {batch: 8, grow: 0}", "optimiser.grow", "0"),
+    "no patience": (20, "optimiser: {patience: 0}", "optimiser.patience", "0"),
+    "gain without patience": (
+        20,
+        "optimiser: {least_gain: 1 %}",
+        "optimiser.least_gain",
+        "belongs to patience.*how many",
+    ),
+    "gain in metres": (
+        20,
+        "optimiser: {patience: 9, least_gain: 1 m}",
+        "optimiser.least_gain",
+        "not a unit of fraction",
+    ),
 }
 
 

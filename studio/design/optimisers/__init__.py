@@ -8,12 +8,14 @@ import optax
 from ..._checks import InputError
 from .base import AbstractOptimiser, Advance
 from .first_order import FirstOrder, first_order
+from .noise import GradientNoise
 from .quasi_newton import QuasiNewton
 
 __all__ = [
     "AbstractOptimiser",
     "Advance",
     "FirstOrder",
+    "GradientNoise",
     "QuasiNewton",
     "first_order",
 ]

@@ -19,8 +19,11 @@ class Advance(eqx.Module):
     - `restored`: whether the design was restored already.
     - `converged`: the reason why nothing more is to be gained, or an empty text.
     - `failed`: the reason why the step could not be made, or an empty text.
+    - `given_up`: the reason why no further step can help although constraints are broken, or an empty text.
     - `step_length`: the largest move of a coordinate, in natural units.
     - `note`: anything a person should read in the history.
+    - `batches`: how many batches of events the evaluation of `iterate` averages.
+    - `signal_to_noise`: of the gradient that the step followed; None where it is not known.
     """
 
     iterate: Iterate
@@ -30,6 +33,9 @@ class Advance(eqx.Module):
     failed: str
     step_length: float
     note: str = ""
+    batches: int = 1
+    signal_to_noise: float | None = None
+    given_up: str = ""
 
 
 class AbstractOptimiser(eqx.Module):
@@ -45,5 +51,6 @@ class AbstractOptimiser(eqx.Module):
 
     @abc.abstractmethod
     def advance(self, problem: Problem, iterate: Iterate, step: int) -> Asking[Advance]:
-        """One step, a generator: `evaluation = yield Request(coordinates, step)` wherever it needs the objective, so that
-        several starts are evaluated at once. It returns the `Advance`. `step` is the number handed to `evaluate`."""
+        """One step, a generator: `evaluation = yield Request(coordinates, step)` wherever it needs the objective, or a list of
+        requests for a list of evaluations, so that they are made at once, and those of several starts with them. It returns the `Advance`. `step` is the number handed to `evaluate`, where a step
+        asks for one batch of events."""

@@ -30,7 +30,9 @@ class QuasiNewton(AbstractOptimiser):
     """Limited-memory BFGS (optax.scale_by_lbfgs) with the bisection line search of Lewis & Overton (2013).
 
     With constraints, each inner minimisation is followed by an update of multipliers and, where the violation did not
-    fall fourfold, of the penalty (Nocedal & Wright, algorithm 17.4).
+    fall fourfold, of the penalty (Nocedal & Wright, algorithm 17.4). Where that does not help up to the largest penalty,
+    as with constraints whose derivative vanishes where they hold, the start ends with the status `penalty_limit`: what is
+    reported is the best of the designs that were restored to feasibility on the way, and no optimum.
 
     **Arguments**
 
@@ -160,7 +162,8 @@ class QuasiNewton(AbstractOptimiser):
         multipliers = updated_multipliers(problem.constraints, iterate.multipliers, rows, penalty, scales)
         if worst > max(0.25 * float(memory["violation"]), problem.tolerance):
             if penalty >= _LARGEST_PENALTY:
-                return Advance(iterate, True, False, "the penalty has reached its largest value", "", length)
+                words = f"the penalty has reached its largest value, and constraints are broken by {worst:.2g} of their limits"
+                return Advance(iterate, True, False, "", "", length, given_up=words)
             penalty *= 10
         coordinates = retracted(problem.space, iterate.coordinates, iterate.coordinates)
         prepared = problem.prepare(coordinates)

@@ -62,12 +62,23 @@ def analog(detector: Detector, primary: Primary, seed: int, events: int, process
     **Arguments**: `seed` of the random numbers; `process`: whether the particle itself fluctuates. Every photon takes a
     particle of its own, so counts are Poisson and the mean runs over the fluctuations.
 
-    **Raises** `InputError` for a stack of primaries or a number of events that is not positive.
+    A place of weight 0 has no sensor.
+
+    **Raises** `InputError` for a stack of primaries, a number of events that is not positive, or a place that is neither empty nor
+    a whole sensor.
     """
     if jnp.shape(primary.kinetic_energy) != ():
         raise InputError("one primary is needed, not a stack", key="primary", remedy="index the stack: primary[0]")
     if events < 1:
         raise InputError("not positive", key="events", value=events, remedy="give at least one event")
+    partly = ~np.isin(np.asarray(detector.sensors.weight), (0.0, 1.0))
+    if partly.any():
+        raise InputError(
+            f"a photon meets a sensor or none, but {np.count_nonzero(partly)} places are neither empty nor a whole sensor",
+            key="sensors.weight",
+            value=float(np.asarray(detector.sensors.weight)[partly][0]),
+            remedy="round them to 0 and 1",
+        )
     emitter = _emitter(detector, primary, process)
     discs = Discs.of(detector)
     tally = _Tally(detector.sensors.count)

@@ -131,14 +131,8 @@ class SphereWall(AbstractWall):
         )
 
     def corners(self) -> np.ndarray:
-        u, v = (2 * x - 1 for x in _lattice(self.across, self.across))
-        faces = []
-        for axis in range(3):
-            for side in (-1.0, 1.0):
-                point = np.empty((*u.shape, 3))
-                point[..., axis], point[..., (axis + 1) % 3], point[..., (axis + 2) % 3] = side, u, v
-                faces.append(point / np.linalg.norm(point, axis=-1, keepdims=True))
-        return float(self.radius) * np.concatenate(faces)
+        cube = _cube(self.across)
+        return float(self.radius) * cube / np.linalg.norm(cube, axis=-1, keepdims=True)
 
 
 class BoxWall(AbstractWall):
@@ -171,14 +165,7 @@ class BoxWall(AbstractWall):
         return ((2 * axis + (depth > 0)) * self.across + u) * self.across + v
 
     def corners(self) -> np.ndarray:
-        u, v = (2 * x - 1 for x in _lattice(self.across, self.across))
-        faces = []
-        for axis in range(3):
-            for side in (-1.0, 1.0):
-                point = np.empty((*u.shape, 3))
-                point[..., axis], point[..., (axis + 1) % 3], point[..., (axis + 2) % 3] = side, u, v
-                faces.append(point)
-        return np.asarray(self.half, float) * np.concatenate(faces)
+        return np.asarray(self.half, float) * _cube(self.across)
 
 
 class Discs(eqx.Module):
@@ -197,7 +184,7 @@ class Discs(eqx.Module):
 
     @classmethod
     def of(cls, detector: Detector) -> Discs:
-        """The sensors of `detector`, wherever they are placed."""
+        """The sensors of `detector`, wherever they are placed; empty places, of weight 0, are met by no ray."""
         positions, normals, radii = (np.asarray(x, float) for x in detector.placed)
         smallest, largest = radii.min(), radii.max()
         side = max(_CELL * smallest, math.sqrt(float(detector.volume.area) / _MOST_CELLS))
@@ -209,7 +196,8 @@ class Discs(eqx.Module):
         pairs = cKDTree(corners[:, 0]).sparse_distance_matrix(
             cKDTree(positions), largest + reach.max(), output_type="coo_matrix"
         )
-        near = pairs.data <= reach[pairs.row] + radii[pairs.col]
+        standing = np.asarray(detector.sensors.weight) > 0
+        near = (pairs.data <= reach[pairs.row] + radii[pairs.col]) & standing[pairs.col]
         face = np.concatenate([positions, normals, radii[:, None] ** 2], axis=1)
         face = np.concatenate([face, np.zeros((1, 7))])
         listed = _lists(pairs.row[near], pairs.col[near], len(corners), len(positions))
@@ -291,6 +279,18 @@ def _lattice(first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
     """Centre and corners of cells on the unit square, `(first × second, 5)` each."""
     i, j = (index.ravel()[:, None] for index in np.meshgrid(np.arange(first), np.arange(second), indexing="ij"))
     return (i + np.array([0.5, 0, 0, 1, 1])) / first, (j + np.array([0.5, 0, 1, 0, 1])) / second
+
+
+def _cube(across: int) -> np.ndarray:
+    """Centre and corners of square cells on the faces of the cube from −1 to 1, `(6 × across², 5, 3)`."""
+    u, v = (2 * x - 1 for x in _lattice(across, across))
+    faces = []
+    for axis in range(3):
+        for side in (-1.0, 1.0):
+            point = np.empty((*u.shape, 3))
+            point[..., axis], point[..., (axis + 1) % 3], point[..., (axis + 2) % 3] = side, u, v
+            faces.append(point)
+    return np.concatenate(faces)
 
 
 def _bin(fraction: Array, count: int) -> Array:

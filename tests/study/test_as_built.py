@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from studio import Box, Cylinder, Detector, PhotosensorArray, Sphere, Water, paths, sensor_type
-from studio.study.tolerances import as_built
+from studio.study.as_built import as_built
 
 COUNT = 600
 VOLUMES = {
