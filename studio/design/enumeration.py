@@ -23,9 +23,11 @@ class PerChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Enumeration:
-    """The solutions of all choices by name, in the order they were given. As text, a table from the best to the worst."""
+    """The solutions of all choices by name, in the order they were given; `failures`: what was wrong with those that could not be
+    optimised at all. As text, a table from the best to the worst."""
 
     solutions: dict[str, Solution]
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def ranked(self) -> tuple[str, ...]:
@@ -45,7 +47,8 @@ class Enumeration:
     def require(self) -> Solution:
         """The solution of the best choice. **Raises** `StudioError` with all reasons where none has a feasible design."""
         if self.best is None:
-            reasons = "; ".join(f"{name}: {solution.status}" for name, solution in self.solutions.items())
+            said = {name: str(solution.status) for name, solution in self.solutions.items()} | self.failures
+            reasons = "; ".join(f"{name}: {words}" for name, words in said.items())
             raise StudioError(f"no choice has a feasible design: {reasons}")
         return self.solutions[self.best]
 
@@ -57,6 +60,7 @@ class Enumeration:
                 values = (f"{self._value(name):.6g}", f"{self._value(name) - self._value(self.ranked[0]):.3g}")
                 status = solution.status.reason
             rows.append((name, *values, f"{solution.evaluations}", status))
+        rows += [(name, "", "", "", words) for name, words in self.failures.items()]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         return "\n".join(line.rstrip() for line in lines)
@@ -82,8 +86,8 @@ def best_of(
       `PerChoice(lambda name, tree: ...)`. Objectives are compared as they are, so they must mean the same for all: the same terms
       with the same weights, and the same events.
 
-    **Returns** an `Enumeration`; a choice that cannot satisfy its constraints is in it with its reason, and never the best.
-    **Raises** `InputError` for bad input, and `StudioError` where `optimise` does, with the name of the choice.
+    **Returns** an `Enumeration`; a choice that cannot satisfy its constraints, or whose objective or gradient is at fault, is in it
+    with its reason, and never the best. **Raises** `InputError` for bad input.
     """
     if not choices:
         raise InputError("there is nothing to choose from", key="choices", remedy="name at least one tree")
@@ -91,7 +95,7 @@ def best_of(
     free = free if isinstance(free, str | Mapping | PerChoice) else tuple(free)
     constraints = constraints if isinstance(constraints, PerChoice) else as_constraints(constraints)
     given = {"free": free, "objective": objective, "constraints": constraints, **options}
-    solutions = {}
+    solutions, failures = {}, {}
     for name, tree in choices.items():
         own = {key: _of(value, name, tree) for key, value in given.items()}
         try:
@@ -100,8 +104,8 @@ def best_of(
             key = f"choices.{name}" + (f", {error.key}" if error.key else "")
             raise InputError(error.problem, key=key, value=error.value, remedy=error.remedy) from error
         except StudioError as error:
-            raise StudioError(f"choice {name}: {error}") from error
-    return Enumeration(solutions)
+            failures[name] = str(error)  # the others are not lost for it
+    return Enumeration(solutions, failures)
 
 
 def _of(value: Any, name: str, tree: Any) -> Any:

@@ -246,6 +246,7 @@ class _Work:
             optimiser=optimiser.description,
             steps=steps,
             starts=optimiser.starts,
+            patience=optimiser.stop,
             seed=self.assembly.experiment.seed,
             evaluate_many=meter.with_gradients,
             evaluate=lambda tree, step: meter.with_gradients([(tree, step)])[0],

@@ -372,6 +372,10 @@ class Experiment(StrictModel):
             raise InputError(
                 f"more than the {count} events", key=key, value=batch, remedy="lower it or raise events.count"
             )
+        if self.optimiser.grow * batch > count:
+            remedy = f"write {max(1, count // batch)} or less, or raise events.count"
+            problem = f"more than the {count} events a step, in batches of {batch}"
+            raise InputError(problem, key="optimiser.grow", value=self.optimiser.grow, remedy=remedy)
         if self.optimiser.kind == "lbfgs" and batch < count:
             raise InputError(
                 "lbfgs needs all events at every step", key=key, value=batch, remedy="remove it or choose adam"

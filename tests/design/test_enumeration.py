@@ -112,6 +112,11 @@ def test_faults_name_the_choice():
         best_of({}, ["area"], light)
     with pytest.raises(InputError, match="choices.b, aera: .*Did you mean 'area'"):
         best_of({"b": {"area": np.ones(2)}}, ["aera"], light)
-    with pytest.raises(StudioError, match="choice b: the objective cannot be used at the start") as caught:
-        best_of({"b": {"area": -np.ones(2)}}, ["area"], light, gradient_check=False)
-    assert not isinstance(caught.value, InputError)
+    found = best_of(
+        {"b": {"area": -np.ones(2)}, "c": {"area": np.ones(2)}}, ["area"], light, steps=1, gradient_check=False
+    )
+    assert (found.best, list(found.solutions)) == ("c", ["c"])  # what is computed is not lost for a fault
+    assert "the objective cannot be used at the start" in found.failures["b"]
+    assert found.failures["b"] in str(found)
+    with pytest.raises(StudioError, match="no choice has a feasible design: b: the objective cannot be used"):
+        best_of({"b": {"area": -np.ones(2)}}, ["area"], light, gradient_check=False).require()
