@@ -140,12 +140,6 @@ MALFORMED = {
         "optimiser.grow",
         "lbfgs needs all events.*choose adam",
     ),
-    "more batches than events": (
-        20,
-        "optimiser: {batch: 8, grow: 40}",
-        "optimiser.grow",
-        "more than the .* in batches of 8",
-    ),
     "growth beyond all events": (20, "optimiser: {grow: 8}", "optimiser.grow", "nothing to grow to.*optimiser.batch"),
     "no growth": (20, "optimiser: {batch: 8, grow: 0}", "optimiser.grow", "0"),
     "no patience": (20, "optimiser: {patience: 0}", "optimiser.patience", "0"),

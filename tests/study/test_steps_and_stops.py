@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from studio import LocalRunner, Study
+from studio import InputError, LocalRunner, Study
 from studio.study import read_experiment
 from studio.study import study as study_module
 from studio.study.observer import Silent
@@ -105,3 +105,11 @@ def test_the_file_says_what_the_optimiser_is_told(experiment):
     assert plain.description == {"kind": "adam"}
     assert plain.stop == {"steps": 30, "relative": 0.0, "absolute": 1e-3}
     assert file.with_values({"optimiser": {}}).experiment.optimiser.stop is None
+
+
+def test_no_step_can_average_more_than_all_events(experiment, tmp_path):
+    path = written(tmp_path, experiment.read_text().replace("grow: 4", "grow: 7"))
+    with pytest.raises(
+        InputError, match=r"study.yaml:7: optimiser.grow: more than the 12 events.*in batches of 2.*write 6 or less"
+    ):
+        read_experiment(path)
