@@ -109,10 +109,17 @@ class _Search:
 
     def promised(self) -> np.ndarray:
         """To first order, by how much the objective falls where a sensor moves to a place: (sensors, places), −inf for a place
-        of another type, and for one of the design's places that has no sensor."""
-        found = self.objective.value_and_gradient(self.both, self.groups)
-        self.value = found.value
-        slope, count = found.gradient[WEIGHT], self.design.sensors.count
+        of another type, and for one of the design's places that has no sensor.
+
+        Derivatives are taken with the weight of one sensor spread over all places: without it, an event that hardly any sensor
+        sees would promise much from everywhere, more than it keeps, and decide the order alone.
+        """
+        count, places = self.design.sensors.count, self.places.sensors.count
+        weight = np.array(self.both.sensors.weight)
+        weight[count:] = 1 / places
+        found = self.objective.value_and_gradient(paths.replace(self.both, {WEIGHT: weight}), self.groups)
+        (exact,) = self.objective.values([(self.both, self.groups)])
+        self.value, slope = exact.value, found.gradient[WEIGHT]
         own, other = np.asarray(self.design.sensors.kind), np.asarray(self.places.sensors.kind)
         movable = (own[:, None] == other[None, :]) & np.asarray(self.design.sensors.present)[:, None]
         return np.where(movable, slope[:count, None] - slope[None, count:], -np.inf)
