@@ -161,6 +161,9 @@ def show_gain(result: Mapping[str, Any]) -> None:
     validation = result["validation"]
     if validation["events"]:
         console.print(_gain_table(validation))
+        if any(validation["undetermined"].values()):
+            told = ", ".join(f"{count} in the {design}" for design, count in validation["undetermined"].items())
+            console.print(f"events that determine nothing, left out of the CRLB: {told}", soft_wrap=True)
         if "measured" in validation:
             console.print(
                 f"{validation['events']} events a design; reconstruction failed: {_failed(validation)}", soft_wrap=True

@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from .._checks import StudioError
 from ..event import Primary
 from ..execution import AbstractRunner
 from .metrics import UNITS, Errors, failure_fraction, gains, predicted_gains, resolutions
@@ -50,7 +51,9 @@ class ValidationShard:
     def __call__(self, piece: Piece) -> dict[str, Any]:
         sigma = np.asarray(self._information(piece.detector, piece.events)[0], np.float64)
         readouts = self.sample(piece.detector, piece.events, piece.indices) if self.reconstruct else None
-        line: dict[str, Any] = {"design": piece.design, "piece": piece.number, "crlb": sigma[: piece.kept].tolist()}
+        # An event that hardly any sensor sees determines nothing: null, as JSON has no other word for it.
+        known = [[value if np.isfinite(value) else None for value in row] for row in sigma[: piece.kept].tolist()]
+        line: dict[str, Any] = {"design": piece.design, "piece": piece.number, "crlb": known}
         if readouts is not None:
             estimates = self.physics.reconstruct(piece.detector, piece.events.particle, readouts)
             errors = event_errors(piece.events, estimates)
@@ -60,9 +63,10 @@ class ValidationShard:
         return line
 
     def shares(self, piece: Piece) -> np.ndarray:
-        """The share of the information that each sensor brings `(sensors,)`: the mean over the events of a piece."""
-        found = np.asarray(self._information(piece.detector, piece.events)[1], np.float64)
-        return found[: piece.kept].mean(axis=0)
+        """The share of the information that each sensor brings `(sensors,)`: the mean over the events of a piece, to which one that
+        determines nothing adds nothing."""
+        found = np.asarray(self._information(piece.detector, piece.events)[1], np.float64)[: piece.kept]
+        return np.where(np.all(np.isfinite(found), axis=-1, keepdims=True), found, 0.0).mean(axis=0)
 
     def _sampled(self, detector: Any, events: Primary, indices: Any) -> Any:
         root = jax.random.fold_in(jax.random.key(self.seed), _STREAM + 1)
@@ -168,20 +172,32 @@ def errors_of(lines: Sequence[Line], design: str, kept: Any = slice(None)) -> Er
 
 
 def crlb_of(lines: Sequence[Line], design: str) -> np.ndarray:
-    """σ `(events, 3)` by the Cramér–Rao bound of all events of one design from the lines of the ledger."""
-    return np.concatenate([np.asarray(line["crlb"]).reshape(-1, 3) for line in lines if line["design"] == design])
+    """σ `(events, 3)` by the Cramér–Rao bound of all events of one design from the lines of the ledger; NaN where an event
+    determines nothing."""
+    return np.concatenate(
+        [np.asarray(line["crlb"], float).reshape(-1, 3) for line in lines if line["design"] == design]
+    )
 
 
 def report(lines: Sequence[Line], designs: Sequence[str], *, seed: int, kept: Any = slice(None)) -> dict[str, Any]:
     """The validation section of the result file: metrics with intervals, gains against the first design, predictions.
 
-    `kept (events,)`: a mask of the events that count, by default all.
+    `kept (events,)`: a mask of the events that count, by default all. Bounds are over the events that determine all quantities in
+    every design; `undetermined` says how many do not, by design.
     """
-    sigma = {design: crlb_of(lines, design)[kept] for design in designs}
+    everything = {design: crlb_of(lines, design)[kept] for design in designs}
+    determined = {design: np.all(np.isfinite(rows), axis=-1) for design, rows in everything.items()}
+    both = np.all(list(determined.values()), axis=0)
+    if not np.any(both):
+        raise StudioError(
+            "no validation event determines vertex, direction and energy in every design: there is too little light"
+        )
+    sigma = {design: rows[both] for design, rows in everything.items()}
     first, *others = designs
     names = ("vertex", "direction", "energy")
     result: dict[str, Any] = {
-        "events": len(sigma[first]),
+        "events": len(everything[first]),
+        "undetermined": {design: int(np.count_nonzero(~found)) for design, found in determined.items()},
         "units": UNITS,
         "crlb": {
             d: {n: float(np.exp(np.mean(np.log(s[:, i])))) for i, n in enumerate(names)} for d, s in sigma.items()
@@ -202,7 +218,7 @@ def report(lines: Sequence[Line], designs: Sequence[str], *, seed: int, kept: An
     result["measured_gain"] = {
         d: {n: g.as_dict() for n, g in gains(errors[first], errors[d], seed=seed).items()} for d in others
     }
-    result["power"] = power_table(len(sigma[first]))
+    result["power"] = power_table(len(everything[first]))
     return result
 
 

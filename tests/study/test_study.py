@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from studio import InputError, LocalRunner, StudioError, Study, load_detector
+from studio.console import show_gain
 from studio.study import read_experiment
 from studio.study import study as study_module
-from studio.study.assembly import assemble
+from studio.study.assembly import assemble, draw
 from studio.study.trajectory import designs
+from studio.study.validation import validation_key
 from studio.tracking import AbstractTracker
 from tests.stand_in import StandIn
 from tests.study.studies import content, drive, lines
@@ -33,6 +35,38 @@ def test_the_design_is_better_and_feasible(reference):
     assert all(row["satisfied"] for row in reference.audit)
     assert reference.gradient_check["passed"]
     assert [line["step"] for line in reference.history] == list(range(9))
+
+
+class Blind(StandIn):
+    """Sees nothing of the validation events above 700 MeV."""
+
+    def resolution_and_shares(self, detector, event):
+        sigma, shares = super().resolution_and_shares(detector, event)
+        seen = event.kinetic_energy < 700.0
+        return jnp.where(seen, sigma, jnp.nan), jnp.where(seen, shares, jnp.nan)
+
+
+def test_events_that_determine_nothing_are_counted_and_left_out(experiment, tmp_path, capsys):
+    with LocalRunner(1) as runner:
+        study = Study.from_file(experiment, changes={"optimiser.steps": 1}, physics=Blind()).run(
+            tmp_path / "run", runner=runner
+        )
+    file = read_experiment(experiment)
+    (events,) = draw(file, study.baseline, validation_key(5), 60)
+    dark = np.asarray(events.kinetic_energy) >= 700.0
+    assert 0 < dark.sum() < 60
+    validation = study.validation
+    assert validation["events"] == 60
+    assert validation["undetermined"] == {"baseline": dark.sum(), "optimum": dark.sum()}
+    lines = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
+    assert sum(row == [None] * 3 for line in lines for row in line["crlb"]) == 2 * dark.sum()
+    sigma = jax.vmap(lambda event: StandIn().resolution(study.detector, event))(events)
+    expected = np.exp(np.log(np.asarray(sigma)[~dark]).mean(axis=0))
+    assert list(validation["crlb"]["optimum"].values()) == pytest.approx(expected, rel=1e-6)
+    with np.load(tmp_path / "run" / "sensor_information.npz") as shares:
+        assert all(np.all(np.isfinite(shares[name])) for name in shares)
+    show_gain(study.result)
+    assert f"left out of the CRLB: {dark.sum()} in the baseline" in capsys.readouterr().out
 
 
 def test_the_result_says_everything(reference):
