@@ -15,6 +15,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts while the s
 _SILENCE = 60.0  # seconds without any answer, after which a study that is done waits no longer
 
 
+class _AbandonedError(Exception):
+    """Nobody waits for the store any more."""
+
+
 class Record(Protocol):
     """What the courier brings up to date; it may raise whatever it likes."""
 
@@ -27,7 +31,8 @@ class Courier:
 
     **Arguments**
 
-    - `attach`: opens the record, given a function to call whenever the store has answered.
+    - `attach`: opens the record, given a function to call whenever the store has answered; it raises once nobody waits any more,
+      so that a late answer is not followed by more writing: somebody else may be recording the study by then.
     - `describe`: an error in words for the user.
     - `patience`: seconds that the end of a study waits for a store that fails.
     """
@@ -93,6 +98,8 @@ class Courier:
             try:
                 record = record or self._attach(self._alive)
                 record.catch_up(*told)
+            except _AbandonedError:
+                return
             except Exception as error:  # whatever went wrong, the store is asked anew what it has
                 record, pause = None, min(_FIRST_PAUSE * 2.0**failures, _LONGEST_PAUSE)
                 failures += 1
@@ -116,6 +123,8 @@ class Courier:
 
     def _alive(self) -> None:
         with self._changed:
+            if self._abandoned and not self._delivered:
+                raise _AbandonedError
             self._answered = time.monotonic()
 
     def _failed(self, error: Exception) -> None:

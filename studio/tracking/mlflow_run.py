@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ Step = tuple[float, Mapping[str, Any]]  # when it was made (seconds since 1970),
 
 STUDY, START = "study", "start"  # the kinds of runs
 _COMPLETE = "complete"  # the tag that is set last
+_making: dict[str, threading.Lock] = collections.defaultdict(threading.Lock)  # by study
 _SEVERAL = (
     "best",
     "start",
@@ -60,9 +63,12 @@ class StudyRun:
         self._alive()
         store.check()
         self._several = int(flat(facts.parameters).get("optimiser.starts") or 1) > 1
-        self._experiment, self._runs = self._found(store, register.run(store.address))
-        if STUDY not in self._runs:
-            self._runs[STUDY] = self._created(STUDY, facts.directory.absolute().name, {})
+        # One at a time: the thread of an earlier attempt may still be about to make the run of the same study.
+        with _making[self._study]:
+            self._alive()
+            self._experiment, self._runs = self._found(store, register.run(store.address))
+            if STUDY not in self._runs:
+                self._runs[STUDY] = self._created(STUDY, facts.directory.absolute().name, {})
         self._id = self._runs[STUDY].info.run_id
         register.enter(store.address, self._id)
         self._logged = {name: self._steps_of(name, run.info.run_id) for name, run in self._runs.items()}
