@@ -40,6 +40,8 @@ def start(programs):
 
 def work():
     """The gradient of the quickstart's objective, and its shards."""
+    import numpy as np
+
     from studio import paths
     from studio.study import read_experiment
     from studio.study.assembly import assemble
@@ -51,7 +53,9 @@ def work():
     assembly = assemble(file)
     leaves = {path: paths.get(assembly.baseline, path) for path in assembly.experiment.free_paths}
     function = ShardGradient(assembly.objective, assembly.baseline)
-    return function, [Shard(leaves, *piece) for group in assembly.groups for piece in split_events(group, 1)]
+    shares = np.full((1, len(assembly.objective.parts)), 1 / SHARDS)  # an event counts alike in every term
+    pieces = [piece for group in assembly.groups for piece in split_events(group, 1)]
+    return function, [Shard(leaves, *piece, shares=shares) for piece in pieces]
 
 
 def independent(programs, number, of):
