@@ -251,9 +251,11 @@ def tolerance(
     from ..console import show_tolerance
     from ..study.tolerance import Tolerances, tolerate
 
-    wanted, how = Tolerances(error or 0.0, part or 0.0, widths), {"samples": samples, "events": events, "seed": seed}
+    wanted = Tolerances(error or 0.0, part or 0.0, widths)
     with at_work(running, quiet) as (runner, observer):
-        report = tolerate(file, study, wanted, runner=runner, observer=observer, **how)
+        report = tolerate(
+            file, study, wanted, runner=runner, observer=observer, samples=samples, events=events, seed=seed
+        )
     if as_json:
         print_json(report)
     else:

@@ -20,7 +20,15 @@ from jaxtyping import Float
 
 from .. import paths
 from .._checks import InputError
-from ..design.objectives import AbstractObjective, Mean, MeanLog, PopulationObjective, Robust, WeightedSum
+from ..design.objectives import (
+    AbstractObjective,
+    FunctionObjective,
+    Mean,
+    MeanLog,
+    PopulationObjective,
+    Robust,
+    WeightedSum,
+)
 from ..event import Primary
 from ..execution import AbstractRunner
 
@@ -335,9 +343,12 @@ def event_means(objective: AbstractObjective) -> dict[str, EventMean] | None:
     parts, weights = (objective.parts, objective.weights) if is_sum else ((objective,), (1.0,))
     means = {}
     for part, weight in zip(parts, weights, strict=True):
-        if not (isinstance(part, PopulationObjective) and isinstance(part.reducer, Mean | MeanLog)):
+        if isinstance(part, FunctionObjective):
+            means[part.name] = EventMean(weight, None)  # it looks at no event, and adds the same for each
+        elif isinstance(part, PopulationObjective) and isinstance(part.reducer, Mean | MeanLog):
+            means[part.name] = EventMean(weight, part.members)
+        else:
             return None
-        means[part.name] = EventMean(weight, part.members)
     return means
 
 

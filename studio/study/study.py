@@ -309,7 +309,8 @@ class _Stages:
         own = ShardedObjective(
             self.assembly.objective, detector, experiment.free_paths, self.runner, shard=experiment.optimiser.shard
         )
-        return own.value(detector, self.assembly.groups)
+        (found,) = own.values([(detector, self.assembly.groups)])
+        return found
 
     def _steps_done(self, state: Any, records: Sequence[Any]) -> list[dict[str, Any]]:
         """Steps count from here: their lines first, then the checkpoint that says how long the history is."""

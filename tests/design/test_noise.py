@@ -4,15 +4,13 @@ The problem: |x - x0|² / 2 whose gradient carries normal noise of known deviati
 of every gradient are known by hand.
 """
 
-import pickle
-
-import jax
 import numpy as np
 import optax
 import pytest
 
 from studio import InputError
 from studio.design import Evaluation, FirstOrder, GradientNoise, Optimisation, optimise
+from tests.design.stepping import assert_resumed_alike, stepped
 
 BEST = np.linspace(-1.0, 1.0, 8)
 DEVIATIONS = np.linspace(0.5, 1.5, 8)
@@ -35,15 +33,6 @@ class Noisy:
 def problem(noisy, start=3.0, steps=400, **options):
     tree = {"x": np.full(8, start)}
     return Optimisation(tree, ["x"], evaluate=noisy, deterministic=False, steps=steps, **options)
-
-
-def run(problem, state, evaluations=np.inf):
-    """The records and the state after steps that averaged so many batches together, or all of them."""
-    records = []
-    while not problem.done(state) and sum(record.batches for record in records) < evaluations:
-        state, made = problem.step(state)
-        records += made
-    return state, records
 
 
 def constant(kind, rate, grow=1):
@@ -71,14 +60,10 @@ def test_signal_and_noise_are_unbiased(batches):
 def test_records_tell_the_ratio_of_the_gradient_that_was_followed():
     """So short steps that the gradient stays: |s| / n = 2.92 all along. With 19 independent gradients in the memory the estimate of
     n scatters by 1 / √(2 · 8 · 19) = 6 %, that of s by half as much, so the mean over 400 steps, 21 memories, by 0.04: four of them."""
-    _, records = run(*begun(problem(Noisy(), optimiser=constant("sgd", 1e-6))))
+    _, records = stepped(problem(Noisy(), optimiser=constant("sgd", 1e-6)))
     ratios = [record.signal_to_noise for record in records]
     assert ratios[:5] == [None] * 5  # the first step follows the reference events; then five gradients are waited for
     assert np.mean(ratios[6:]) == pytest.approx(np.linalg.norm(3.0 - BEST) / NOISE, abs=0.16)
-
-
-def begun(optimisation):
-    return optimisation, optimisation.initial()
 
 
 def test_what_swings_is_noise_and_what_stays_is_not():
@@ -105,7 +90,7 @@ def test_growing_ends_nearer_for_as_many_evaluations(kind, rate, gain):
 
     def distance(seed, grow):
         optimisation = problem(Noisy(seed), optimiser=constant(kind, rate, grow))
-        state, records = run(optimisation, optimisation.initial(), 400)
+        state, records = stepped(optimisation, batches=400)
         assert sum(record.batches for record in records) in range(400, 400 + grow)
         return np.linalg.norm(np.asarray(optimisation.leaves(state)["x"]) - BEST)
 
@@ -115,7 +100,7 @@ def test_growing_ends_nearer_for_as_many_evaluations(kind, rate, gain):
 
 def test_the_number_of_batches_doubles_when_noise_stays_above_the_signal_and_never_falls():
     noisy = Noisy()
-    _, records = run(*begun(problem(noisy, optimiser=constant("sgd", 0.1, grow=6), steps=100)))
+    _, records = stepped(problem(noisy, optimiser=constant("sgd", 0.1, grow=6), steps=100))
     batches = [record.batches for record in records]
     assert batches == sorted(batches)
     assert list(dict.fromkeys(batches)) == [1, 2, 4, 6]
@@ -129,7 +114,7 @@ def test_the_number_of_batches_doubles_when_noise_stays_above_the_signal_and_nev
 def test_every_batch_is_asked_for_once_and_counted():
     """Steps 10, 20, … judge their design on the reference events besides."""
     noisy = Noisy()
-    state, records = run(*begun(problem(noisy, optimiser=constant("sgd", 0.1, grow=4), steps=100)))
+    state, records = stepped(problem(noisy, optimiser=constant("sgd", 0.1, grow=4), steps=100))
     batches = sum(record.batches for record in records)
     assert records[-1].batches == 4
     assert [step for step in noisy.asked if step] == list(range(1, batches + 1))
@@ -145,7 +130,7 @@ def test_the_batches_of_all_starts_are_evaluated_side_by_side():
         return [noisy(tree, step) for tree, step in wanted]
 
     optimisation = problem(noisy, optimiser=constant("sgd", 0.1, grow=4), steps=100, starts=3, evaluate_many=many)
-    _, records = run(*begun(optimisation))
+    _, records = stepped(optimisation)
     rounds = [steps for steps in calls if any(steps)]
     batches = [[record.batches for record in records[first : first + 3]] for first in range(0, 300, 3)]
     assert [len(steps) for steps in rounds] == [sum(counts) for counts in batches]
@@ -155,7 +140,7 @@ def test_the_batches_of_all_starts_are_evaluated_side_by_side():
 def test_a_step_averages_values_gradients_and_terms():
     noisy = Noisy()
     optimisation = problem(noisy, optimiser=constant("sgd", 0.1, grow=4), steps=100)
-    state, records = run(optimisation, optimisation.initial())
+    state, records = stepped(optimisation)
     there = {"x": optimisation.leaves(state)["x"]}
     last = [Noisy()(there, step) for step in [step for step in noisy.asked if step][-4:]]
     evaluation = state.starts[0].iterate.evaluation
@@ -168,7 +153,7 @@ def test_a_step_averages_values_gradients_and_terms():
 
 def test_without_growth_a_step_is_a_batch():
     noisy = Noisy(size=10.0)
-    _, records = run(*begun(problem(noisy, optimiser=constant("sgd", 0.1), steps=40)))
+    _, records = stepped(problem(noisy, optimiser=constant("sgd", 0.1), steps=40))
     assert [step for step in noisy.asked if step] == list(range(1, 41))
     assert {record.batches for record in records} == {1}
 
@@ -193,17 +178,8 @@ def test_a_stored_state_grows_on_bit_by_bit(kind):
     def new():
         return problem(Noisy(), optimiser=constant(kind, 0.1, grow=8), steps=70, starts=2)
 
-    final, history = run(*begun(new()))
+    history = assert_resumed_alike(new, lambda history: (3, 41, 75, 120))
     assert {record.batches for record in history} == {1, 2, 4, 8}
-    for stop in (3, 41, 75, 120):
-        first, early = new(), []
-        state = first.initial()
-        while int(state.step) < stop:
-            state, made = first.step(state)
-            early += made
-        resumed, late = run(new(), pickle.loads(pickle.dumps(state)))
-        assert early + late == history
-        assert jax.tree.all(jax.tree.map(np.array_equal, resumed, final))
 
 
 def test_a_gradient_that_is_followed_twice_counts_once():
@@ -216,7 +192,7 @@ def test_a_gradient_that_is_followed_twice_counts_once():
         return Evaluation(np.nan, found.gradient, found.terms) if lost and step else found
 
     optimisation = problem(evaluate, start=3.0, steps=60, optimiser=constant("sgd", 0.3, grow=4))
-    state, records = run(optimisation, optimisation.initial())
+    state, records = stepped(optimisation)
     halved = [record for record in records if "not finite" in record.note]
     assert len(halved) > 2
     followed = state.starts[0].iterate.optimiser["batches"].noise.count

@@ -1,14 +1,12 @@
 """Patience: a start ends at the step that its history alone says, with every optimiser and with noise, and tells why."""
 
-import pickle
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from studio import InputError
 from studio.design import Equal, Evaluation, Optimisation, Patience, optimise
+from tests.design.stepping import assert_resumed_alike, stepped
 
 ADAM = {"kind": "adam", "learning_rate": 0.05, "decay": False}
 TREE = {"x": np.array([0.3, -2.0])}
@@ -23,14 +21,6 @@ def noisy(tree, step):
     x = np.asarray(tree["x"])
     noise = np.random.default_rng(step).normal(size=2) if step else 0.0
     return Evaluation(float(valleys(tree)) + float(np.sum(noise)), {"x": -3 * np.sin(3 * x) + 0.2 * x + noise})
-
-
-def whole(optimisation, state=None):
-    state, history = state or optimisation.initial(), []
-    while not optimisation.done(state):
-        state, records = optimisation.step(state)
-        history += records
-    return state, history
 
 
 def stop(best, patience, relative, absolute):
@@ -49,7 +39,7 @@ def test_every_start_ends_where_its_own_history_says(patience):
     """Without constraints every step is a feasible design, so the best one of a start is the least of its objectives."""
     options = {"optimiser": ADAM, "steps": 150, "starts": 4}
     endless = Optimisation(TREE, BOUNDS, valleys, **options)
-    _, history = whole(endless)
+    _, history = stepped(endless)
     rule = {"steps": patience} if isinstance(patience, int) else patience
     rule = {"relative": 1e-3, "absolute": 0.0, **rule}
     first, expected = endless.initial(), {}
@@ -60,7 +50,7 @@ def test_every_start_ends_where_its_own_history_says(patience):
     assert len(set(expected.values())) > 2, "they end at different steps"
     assert None not in expected.values()
     patient = Optimisation(TREE, BOUNDS, valleys, patience=patience, **options)
-    state, ended = whole(patient)
+    state, ended = stepped(patient)
     assert {start: sum(record.start == start for record in ended) for start in range(4)} == expected
     assert [r.objective for r in ended] == [r.objective for r in history if ended_by(r, history, expected)]
     assert {int(start.step) for start in state.starts} == set(expected.values())
@@ -130,17 +120,8 @@ def test_a_stored_state_ends_at_the_same_step(deterministic):
         given = {"objective": valleys} if deterministic else {"evaluate": noisy, "deterministic": False}
         return Optimisation(TREE, BOUNDS, optimiser=ADAM, steps=200, starts=2, patience=20, **given)
 
-    final, history = whole(new())
+    history = assert_resumed_alike(new, lambda history: (1, 31, len(history) - 1))
     assert len(history) < 400
-    for steps in (1, 31, len(history) - 1):
-        first, early = new(), []
-        state = first.initial()
-        while int(state.step) < steps:
-            state, records = first.step(state)
-            early += records
-        resumed, late = whole(new(), pickle.loads(pickle.dumps(state)))
-        assert early + late == history
-        assert jax.tree.all(jax.tree.map(np.array_equal, resumed, final))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ in a process of its own."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+import pytest
 
 from studio import LocalRunner, Study
 from studio.study import StudySolution
+from studio.study.ledger import Ledger
 from tests.stand_in import TANK, StandIn
 
 ROOT = Path(__file__).parents[2]
@@ -98,3 +101,25 @@ def lines(directory: Path) -> int:
     """Number of complete lines in the ledger."""
     files = [directory / name for name in ("history.jsonl", "validation.jsonl")]
     return sum(file.read_bytes().count(b"\n") for file in files if file.exists())
+
+
+class Interrupted(BaseException):
+    """Stands for a crash at one place in the code."""
+
+
+def interrupt_and_resume(experiment: Path, directory: Path, monkeypatch, method: str, call: int) -> None:
+    """The study of a file, stopped right after the n-th call of a ledger method, then resumed to its end."""
+    calls, original = itertools.count(1), getattr(Ledger, method)
+
+    def stops(self, *arguments):
+        result = original(self, *arguments)
+        if next(calls) == call:
+            raise Interrupted
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, method, stops)
+        with pytest.raises(Interrupted):
+            Study.from_file(experiment, physics=StandIn()).run(directory)
+    assert not (directory / "result.json").exists()
+    Study.in_directory(directory, physics=StandIn()).resume(directory)

@@ -13,11 +13,10 @@ import pytest
 from studio import LocalRunner, Study
 from studio.design import LocalEvaluation
 from studio.study import read_experiment
-from studio.study import study as study_module
 from studio.study.assembly import assemble
 from studio.study.objective_shards import event_means
 from tests.stand_in import TANK, StandIn
-from tests.study.studies import content
+from tests.study.studies import content, interrupt_and_resume
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -105,24 +104,8 @@ def test_one_lane_gives_the_same_bits(experiment, reference, tmp_path):
     assert content(tmp_path / "run") == content(reference.directory)
 
 
-class Interrupted(BaseException):
-    """Stands for a crash at one place in the code."""
-
-
 def test_an_interrupted_study_gives_the_same_bits(experiment, reference, tmp_path, monkeypatch):
-    original, calls = study_module.Ledger.save, []
-
-    def interrupting(self, *arguments):
-        calls.append(1)
-        if len(calls) == 4:
-            raise Interrupted
-        return original(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(study_module.Ledger, "save", interrupting)
-        with pytest.raises(Interrupted):
-            Study.from_file(experiment, physics=StandIn()).run(tmp_path / "run")
-    Study.in_directory(tmp_path / "run", physics=StandIn()).resume(tmp_path / "run")
+    interrupt_and_resume(experiment, tmp_path / "run", monkeypatch, "save", 4)
     assert content(tmp_path / "run") == content(reference.directory)
 
 

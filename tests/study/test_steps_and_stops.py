@@ -7,10 +7,9 @@ import pytest
 
 from studio import InputError, LocalRunner, Study
 from studio.study import read_experiment
-from studio.study import study as study_module
 from studio.study.observer import Silent
 from tests.stand_in import StandIn
-from tests.study.studies import content, written
+from tests.study.studies import content, interrupt_and_resume, written
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -75,24 +74,8 @@ def test_the_study_ends_where_ten_steps_gain_less_than_four_percent(reference):
     assert study.result["reason"] == f"stopped after {last} steps, no better by more than 0.04 within 10 steps"
 
 
-class Interrupted(BaseException):
-    """Stands for a crash at one place in the code."""
-
-
 def test_an_interrupted_study_grows_and_ends_alike(experiment, reference, tmp_path, monkeypatch):
-    original, calls = study_module.Ledger.save, []
-
-    def interrupting(self, *arguments):
-        calls.append(1)
-        if len(calls) == 35:
-            raise Interrupted
-        return original(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(study_module.Ledger, "save", interrupting)
-        with pytest.raises(Interrupted):
-            Study.from_file(experiment, physics=StandIn()).run(tmp_path / "run")
-    Study.in_directory(tmp_path / "run", physics=StandIn()).resume(tmp_path / "run")
+    interrupt_and_resume(experiment, tmp_path / "run", monkeypatch, "save", 35)
     assert content(tmp_path / "run") == content(reference[0].directory)
 
 

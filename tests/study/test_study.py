@@ -17,13 +17,12 @@ import pytest
 from studio import InputError, LocalRunner, StudioError, Study, load_detector
 from studio.console import show_gain
 from studio.study import read_experiment
-from studio.study import study as study_module
 from studio.study.assembly import assemble, draw
 from studio.study.trajectory import designs
 from studio.study.validation import validation_key
 from studio.tracking import AbstractTracker
 from tests.stand_in import StandIn
-from tests.study.studies import content, drive, lines
+from tests.study.studies import content, drive, interrupt_and_resume, lines
 
 pytestmark = pytest.mark.usefixtures("compilation_cache")
 
@@ -155,10 +154,6 @@ def test_two_jax_devices_give_the_same_bits(reference, experiment, tmp_path, com
     assert content(tmp_path / "run") == content(reference.directory)
 
 
-class Interrupted(BaseException):
-    """Stands for a crash at one place in the code."""
-
-
 @pytest.mark.parametrize(
     ("method", "call"),
     [
@@ -176,26 +171,6 @@ def test_a_crash_between_two_writes_changes_nothing(reference, experiment, tmp_p
     """The study stops right after the n-th call of a ledger method, then is resumed."""
     interrupt_and_resume(experiment, tmp_path / "run", monkeypatch, method, call)
     assert content(tmp_path / "run") == content(reference.directory)
-
-
-def interrupt_and_resume(experiment, directory, monkeypatch, method, call):
-    calls = 0
-    original = getattr(study_module.Ledger, method)
-
-    def stops(self, *arguments):
-        nonlocal calls
-        result = original(self, *arguments)
-        calls += 1
-        if calls == call:
-            raise Interrupted
-        return result
-
-    monkeypatch.setattr(study_module.Ledger, method, stops)
-    with pytest.raises(Interrupted):
-        Study.from_file(experiment, physics=StandIn()).run(directory)
-    monkeypatch.undo()
-    assert not (directory / "result.json").exists()
-    Study.in_directory(directory, physics=StandIn()).resume(directory)
 
 
 @pytest.mark.parametrize(("method", "call"), [("append", 7), ("append", 8), ("save", 4)])

@@ -52,5 +52,7 @@ class AbstractOptimiser(eqx.Module):
     @abc.abstractmethod
     def advance(self, problem: Problem, iterate: Iterate, step: int) -> Asking[Advance]:
         """One step, a generator: `evaluation = yield Request(coordinates, step)` wherever it needs the objective, or a list of
-        requests for a list of evaluations, so that they are made at once, and those of several starts with them. It returns the `Advance`. `step` is the number handed to `evaluate`, where a step
-        asks for one batch of events."""
+        requests for a list of evaluations, so that they are made at once, and those of several starts with them.
+
+        It returns the `Advance`. `step` is the number handed to `evaluate`, where a step asks for one batch of events.
+        """
