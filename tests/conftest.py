@@ -1,12 +1,17 @@
 """What every entry point of the studio sets before the first array; annotations checked while tests run where asked for."""
 
+import contextlib
+import ctypes
+import gc
 import os
+from pathlib import Path
 
 from studio import _xla
 
 _xla.prepare()
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 import tests.type_checking  # noqa: E402, F401
@@ -21,3 +26,22 @@ _CHECKED = [
     f"studio.{room}" for room in os.environ.get("STUDIO_TYPED_ROOMS", "geometry,detector,execution").split(",") if room
 ]
 install_import_hook(_CHECKED, "tests.type_checking.typechecked")
+
+# A test process that holds more than this lets go of its compiled programs: they add up to 7 GB otherwise.
+_ENOUGH = 2.5e9  # bytes
+
+
+def _held() -> float:
+    """Resident memory of this process (bytes); nothing is known where Linux's /proc is missing."""
+    file = Path("/proc/self/statm")
+    return int(file.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if file.exists() else 0.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory():
+    yield
+    if _held() > _ENOUGH:
+        jax.clear_caches()
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):  # another C library keeps what it has
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
