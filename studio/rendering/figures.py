@@ -175,6 +175,39 @@ def search_plot(
         return _write(figure, path)
 
 
+def tolerance_plot(
+    drawn: Mapping[str, float], built: Mapping[str, Sequence[float]], path: str | os.PathLike[str]
+) -> Figure:
+    """What is left of a gain when detectors are not built as drawn: the part of them below each value of the objective, and the
+    part that gains more than each gain.
+
+    `drawn`, `built`: the objective of "baseline" and "optimum" as drawn, and of each detector that may be built, the same errors
+    at the same place of both. **Raises** `InputError` where there are none, or not as many of both.
+    """
+    before, after = (np.asarray(built[name], float) for name in ("baseline", "optimum"))
+    if before.size == 0 or before.shape != after.shape:
+        problem = f"{before.size} detectors of the baseline and {after.size} of the optimum"
+        raise InputError(problem, key="built", remedy="give as many of both, at least one")
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.0, 4.2), layout="constrained")
+        FigureCanvasAgg(figure)
+        left, right = figure.subplots(1, 2, sharey=True)
+        for name, values, colour in (("baseline", before, WALL), ("optimum", after, PALETTE[0])):
+            left.ecdf(values, color=colour, linewidth=2.2, label=name)
+            left.axvline(drawn[name], color=colour, linewidth=1.2, linestyle="--")
+        left.set_xlabel("objective")
+        left.set_ylabel("detectors built with no more (%)")
+        right.ecdf(before - after, color=INK, linewidth=2.2)
+        right.axvline(drawn["baseline"] - drawn["optimum"], color=INK, linewidth=1.2, linestyle="--", label="as drawn")
+        right.set_xlabel("gain: baseline − optimum")
+        for axes in (left, right):
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}"))
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.grid(color="#dddddd", linewidth=0.7)
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+        return _write(figure, path)
+
+
 def pareto_plot(
     values: ArrayLike,
     errors: ArrayLike | None,

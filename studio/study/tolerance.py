@@ -27,7 +27,7 @@ from .observer import AbstractObserver
 from .physics import AbstractPhysics
 from .report import plain
 
-TOLERANCE = "tolerance.json"
+TOLERANCE, FIGURE = "tolerance.json", "figures/tolerance.png"
 _OTHERS = 0x70  # added to the study's seed: other errors than those that a robust objective saw
 
 
@@ -59,9 +59,9 @@ def tolerate(
 ) -> dict[str, Any]:
     """The objective of baseline and optimum of a study over `samples` detectors that differ from the drawing, and the gain.
 
-    Both designs get the same errors, sensor by sensor where they have as many, and the study's own events (the first `events` of them), so the spread of the gain is that of the
-    construction alone. `seed`: by default one that no robust objective of the study has seen. What is returned is written to
-    `tolerance.json` in the study's directory, too.
+    Both designs get the same errors, sensor by sensor where they have as many, and the study's own events (the first `events`
+    of them), so the spread of the gain is that of the construction alone. `seed`: by default one that no robust objective of the study has seen. What is returned is written to
+    `tolerance.json` in the study's directory, too, and drawn in `figures/tolerance.png`.
 
     **Raises** `InputError` where the study has no design yet, nothing differs from the drawing, less than one sensor is dead,
     or a path does not exist.
@@ -103,10 +103,24 @@ def tolerate(
             name: _gain(*(np.array([row[name] for row in terms[design]]) for design in ("baseline", "optimum")))
             for name in terms["baseline"][0]
         },
+        "built": {name: found[1:] for name, found in values.items()},
     }
     report = plain(report)
     Ledger(directory).write_json(TOLERANCE, report)
+    _draw(report, directory, observer)
     return report
+
+
+def _draw(report: Mapping[str, Any], directory: Path, observer: AbstractObserver) -> None:
+    """`figures/tolerance.png`: objective and gain over the detectors that may be built."""
+    from ..rendering.figures import tolerance_plot
+
+    drawn = {name: row["drawn"] for name, row in report["objective"].items()}
+    try:
+        (directory / FIGURE).parent.mkdir(exist_ok=True)
+        tolerance_plot(drawn, report["built"], directory / FIGURE)
+    except OSError as error:
+        observer.note(f"no picture was written: {error}")
 
 
 class _Built:

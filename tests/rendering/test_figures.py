@@ -19,7 +19,7 @@ from matplotlib.collections import EllipseCollection, LineCollection
 from matplotlib.path import Path as Polygon
 
 from studio import Box, Cylinder, Detector, InputError, PhotosensorArray, Readout, Sphere, Water, replace
-from studio.rendering.figures import event_display, history_plot, layout_before_after, search_plot
+from studio.rendering.figures import event_display, history_plot, layout_before_after, search_plot, tolerance_plot
 from studio.rendering.wall_map import wall_map
 from studio.units import m, mm
 from tests.tanks import cylinder, plain_sensor
@@ -360,6 +360,20 @@ def test_searches_are_drawn_as_steps_and_single_designs_as_levels(tmp_path):
     assert labels == ["50", "100", "200"]
     with pytest.raises(InputError, match="no searches"):
         search_plot({}, tmp_path / "none.png")
+
+
+def test_a_tolerance_shows_every_detector_that_may_be_built(tmp_path):
+    """The gain is that of each pair, not of the sorted values: 1.0 − 0.9, 1.2 − 0.7, 1.4 − 0.8."""
+    built = {"baseline": [1.0, 1.2, 1.4], "optimum": [0.9, 0.7, 0.8]}
+    figure = tolerance_plot({"baseline": 0.9, "optimum": 0.6}, built, tmp_path / "tolerance.png")
+    left, right = figure.axes
+    steps = {line.get_label(): line.get_xdata()[1:] for line in left.lines}
+    assert steps["baseline"].tolist() == [1.0, 1.2, 1.4]
+    assert steps["optimum"].tolist() == [0.7, 0.8, 0.9]
+    assert right.lines[0].get_xdata()[1:] == pytest.approx([0.1, 0.5, 0.6])
+    assert right.lines[1].get_xdata() == pytest.approx([0.3, 0.3])
+    with pytest.raises(InputError, match="3 detectors of the baseline and 2 of the optimum"):
+        tolerance_plot({}, {**built, "optimum": [0.9, 0.7]}, tmp_path / "none.png")
 
 
 # ---- colours -----------------------------------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def test_as_drawn_is_the_study_itself(found, values, directory):
     assert report["objective"]["baseline"]["drawn"] == pytest.approx(baseline, rel=1e-12)
     assert report["gain"]["drawn"] == pytest.approx(baseline - optimum, rel=1e-9)
     assert json.loads((directory / "tolerance.json").read_text()) == json.loads(json.dumps(report))
+    assert report["objective"]["optimum"]["mean"] == pytest.approx(np.mean(report["built"]["optimum"]))
+    assert (directory / "figures" / "tolerance.png").read_bytes().startswith(b"\x89PNG")
     by_terms = {name: row["drawn"] for name, row in report["gain_of_terms"].items()}
     total = by_terms["vertex_resolution"] + 0.5 * by_terms["energy_resolution"]
     assert total == pytest.approx(report["gain"]["drawn"], rel=1e-9)
