@@ -166,11 +166,12 @@ class Once:
 
 @pytest.mark.parametrize("mischief", ["kill", "crash", "hang"])
 def test_an_item_whose_worker_is_lost_is_repeated(runner, notes, monkeypatch, tmp_path, mischief):
-    monkeypatch.setattr(runner, "_time_out", 5.0)
+    if mischief == "hang":  # a worker that has just started may take some seconds for its first piece on a busy machine
+        monkeypatch.setattr(runner, "_time_out", 10.0)
     notes.clear()
     assert runner.map(Once(tmp_path, mischief), range(8)) == [n * n for n in range(8)]
     (note,) = notes
-    assert ("did not answer within 5 s" if mischief == "hang" else "died") in note
+    assert ("did not answer within 10 s" if mischief == "hang" else "died") in note
     assert "is replaced" in note
 
 
