@@ -131,25 +131,26 @@ def _running(values: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(0.5 * (values[1:] + values[:-1]) * np.diff(x))])
 
 
-_TINY = 1e-9  # MeV and g/cm²: below, functions are constant, so that a particle at rest has finite derivatives
+# MeV and g/cm²: below, functions are constant, so that a particle at rest has finite derivatives.
+_AT_REST, _NO_RANGE = 1e-9, 1e-30
 
 
 def mass_range(kinetic_energy: Float[Array, "..."], mass: float) -> Float[Array, "..."]:
     """Range in g/cm² in the continuous-slowing-down approximation, kinetic energy in MeV; 0 at rest."""
-    moves = kinetic_energy > _TINY
+    moves = kinetic_energy > _AT_REST
     return jnp.where(moves, jnp.exp(_table(mass).log_range(jnp.log(jnp.where(moves, kinetic_energy, 1.0)))), 0.0)
 
 
 def kinetic_energy_at(residual_range: Float[Array, "..."], mass: float) -> Float[Array, "..."]:
     """Kinetic energy in MeV of a particle with `residual_range` g/cm² left to go; 0 at the end."""
-    moves = residual_range > _TINY
+    moves = residual_range > _NO_RANGE
     safe = jnp.where(moves, residual_range, 1.0)
     return jnp.where(moves, jnp.exp(_table(mass).log_energy(jnp.log(safe))), 0.0)
 
 
 def range_straggling(kinetic_energy: Float[Array, "..."], mass: float) -> Float[Array, "..."]:
     """Relative standard deviation of the range (Bohr), kinetic energy in MeV."""
-    moves = kinetic_energy > _TINY
+    moves = kinetic_energy > _AT_REST
     return jnp.exp(_table(mass).log_straggling(jnp.log(jnp.where(moves, kinetic_energy, 1.0))))
 
 

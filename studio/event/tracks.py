@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,7 @@ from ..units import cm
 from .deposits import Deposits
 from .primary import Primary
 from .stopping import (
+    HEAVY,
     Particle,
     heavy,
     kinetic_energy_at,
@@ -27,7 +29,7 @@ from .stopping import (
 
 GRADING = 1.5
 """Segment i of n ends at the fraction 1 − (1 − i/n)^1.5 of the path: shorter towards the end, where dE/dx rises. With 100
-segments the charge of a stopping proton of 200 MeV is within 0.2 % of that with 1,600."""
+segments the charge of muons, pions and protons that stop is within 3e-4 of that of ever more segments, with 20 within 0.2 %."""
 
 _LARGEST_KINK = 0.5  # rad: Highland's angle saturates there; only the last millimetres of a stopping track reach it
 
@@ -70,13 +72,21 @@ def track_deposits(
 
     **Raises** `InputError` for another particle and latents of another shape.
     """
-    particle = heavy(primary.particle)
+    heavy(primary.particle)
     count = whole_number("segments", segments, least=2)
     wanted = (track_latent_count(count),)
     if latents is not None and latents.shape != wanted:
         raise InputError(f"shape {latents.shape}", key="latents", remedy=f"give shape {wanted}")
     if jnp.ndim(primary.kinetic_energy):
         raise InputError("one particle is needed", key="primary", remedy="use jax.vmap over the stack")
+    return _track(primary, medium, count, latents, jnp.asarray(longest, primary.kinetic_energy.dtype))
+
+
+@eqx.filter_jit
+def _track(
+    primary: Primary, medium: LiquidArgon, count: int, latents: Float[Array, " latents"] | None, longest: Array
+) -> Deposits:
+    particle = HEAVY[primary.particle]
     steps = _slow_down(particle, primary.kinetic_energy, medium, count, latents, longest)
     direction = jnp.broadcast_to(primary.direction, (count, 3))
     if latents is not None:
@@ -99,7 +109,7 @@ def _slow_down(
     medium: LiquidArgon,
     segments: int,
     latents: Float[Array, " latents"] | None,
-    longest: float | Array,
+    longest: Array,
 ) -> _Steps:
     mass = particle.mass
     mean = mass_range(kinetic_energy, mass) / medium.density * cm  # mm
@@ -112,8 +122,9 @@ def _slow_down(
     residual = jnp.maximum(whole - path, 0.0)
     # Relative to its value at the start, so that the whole kinetic energy is left, whatever the tables' precision.
     kinetic = kinetic_energy_at(residual / stretch * medium.density / cm, mass)
-    start = jnp.where(kinetic[0] > 0, kinetic[0], 1.0)
-    kinetic = kinetic_energy * kinetic / start
+    moves = kinetic[0] > 0
+    shape = jnp.where(moves, kinetic / jnp.where(moves, kinetic[0], 1.0), remaining)
+    kinetic = kinetic_energy * shape
     return _Steps(jnp.diff(path), -jnp.diff(kinetic), 0.5 * (kinetic[1:] + kinetic[:-1]))
 
 

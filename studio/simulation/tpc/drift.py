@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from ..._checks import whole_number
+from ..._checks import InputError, whole_number
 from ...detector.drift_volumes import DriftVolumes
 from ...detector.space_charge import AbstractSpaceCharge, UniformField
 from ...event.deposits import Deposits
@@ -91,9 +91,20 @@ def drift(
     of the uniform field: what space charge changes in the drift time is in its displacement along the drift. Electrons are
     lost as exp(−t/τ). Variances are 2 D t with constant D. Everything is differentiable, sizes of volumes included.
     """
+    if deposits.energy.ndim != 1:
+        problem = f"energies of shape {deposits.energy.shape}"
+        raise InputError(problem, key="deposits", remedy="give one event; use jax.vmap for stacks")
+    space_charge = UniformField() if space_charge is None else space_charge
+    return _drift(deposits, volumes, medium, space_charge, min(whole_number("parts", parts), volumes.count))
+
+
+@eqx.filter_jit
+def _drift(
+    deposits: Deposits, volumes: DriftVolumes, medium: LiquidArgon, space_charge: AbstractSpaceCharge, parts: int
+) -> AnodeCharge:
     along = deposits.length[:, None] * deposits.direction
     low, high = volumes.inside(deposits.position - 0.5 * along, deposits.position + 0.5 * along)
-    share, volume = jax.lax.top_k(high - low, min(whole_number("parts", parts), volumes.count))
+    share, volume = jax.lax.top_k(high - low, parts)
     # What lies in a wall that two volumes share belongs to both, half each.
     share = share / jnp.maximum(jnp.sum(share, axis=-1, keepdims=True), 1.0)
     deposit = jnp.broadcast_to(jnp.arange(deposits.count)[:, None], volume.shape).ravel()
@@ -102,7 +113,6 @@ def drift(
     occupied = share > 0
     position = deposits.position[deposit] + jnp.where(occupied, middle - 0.5, 0.0)[:, None] * along[deposit]
 
-    space_charge = UniformField() if space_charge is None else space_charge
     direction, nominal = volumes.direction[volume], volumes.fields[volume]
     local = space_charge.distortion(position) - nominal[:, None] * direction  # electrons drift against the field
     strength = jnp.sqrt(jnp.sum(local**2, axis=-1))

@@ -1,0 +1,162 @@
+"""Charge at the anode is differentiable in every leaf: against finite differences, and finite at the edges.
+
+Central differences of fourth order with steps of 1e-4 of the leaf's scale: truncation 1e-13 or so of smooth functions, rounding
+1e-16/1e-4 = 1e-12 of the value; 1e-6 relative of each derivative is asked for, or 1e-9 of value over scale where the derivative
+is that small. Float64.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import studio
+from studio.detector import DriftVolumes, GridSpaceCharge
+from studio.event import Deposits, Primary, track_deposits, track_latent_count
+from studio.medium import LiquidArgon
+from studio.medium.recombination import Birks, EllipsoidModifiedBox, ModifiedBox
+from studio.simulation.tpc.drift import drift
+from studio.units import ms
+
+SEGMENTS = 24
+
+
+def _scene(law, particle: str, seed: int) -> dict:
+    """Everything that the charge depends on, at a random point: a track that crosses the cathode and leaves or stops."""
+    random = np.random.default_rng(seed)
+    direction = random.normal(size=3)
+    direction[2] = 0.5 + abs(direction[2])
+    shape = (4, 5, 4, 3)
+    return {
+        "medium": LiquidArgon(
+            temperature=random.uniform(86, 90),
+            electron_lifetime=random.uniform(1, 5) * ms,
+            longitudinal_diffusion=random.uniform(4e-7, 7e-7),
+            transverse_diffusion=random.uniform(9e-7, 16e-7),
+            recombination=law,
+        ),
+        "volumes": DriftVolumes(
+            [[0, 0, 400.0], [0, 0, -500.0]],
+            [[0.02, 0.01, 1], [0.01, 0, -1]],
+            [[1, 0, 0], [1, 0.1, 0]],
+            [400.0, 500.0],
+            [3000.0, 2500.0],
+            random.uniform(20, 60, 2),
+        ),
+        "space_charge": GridSpaceCharge(
+            [-1500.0] * 3, [1500.0] * 3, random.normal(size=shape) * 5, random.normal(size=shape)
+        ),
+        "vertex": jnp.asarray(random.uniform(-30, 30, 3) + [0, 0, -100.0]),
+        "direction": jnp.asarray(direction),
+        "kinetic_energy": jnp.asarray(random.uniform(0.8, 1.2) * (150.0 if particle == "proton" else 300.0)),
+        "time": jnp.asarray(random.uniform(0, 100)),
+        "latents": jnp.asarray(random.normal(size=track_latent_count(SEGMENTS))),
+    }
+
+
+def _summary(particle: str, scene: dict) -> jax.Array:
+    """A sum of all that arrives, with weights that differ from row to row, each term of order 1."""
+    primary = Primary(particle, scene["vertex"], scene["direction"], scene["kinetic_energy"], scene["time"])
+    deposits = track_deposits(primary, scene["medium"], SEGMENTS, latents=scene["latents"])
+    charge = drift(deposits, scene["volumes"], scene["medium"], scene["space_charge"])
+    # By deposit and volume, not by row: which of two parts comes first may change.
+    phase = 0.7 * charge.deposit + 1.3 * charge.volume
+    weight = charge.electrons / 1e5 * (1 + 0.5 * jnp.sin(phase))
+    seen = charge.position / 100 + charge.extent / 10
+    terms = (
+        1
+        + charge.time / 1e5
+        + seen @ jnp.asarray([1.0, -0.7, 0.4])
+        + charge.longitudinal_variance
+        + charge.transverse_variance
+        + charge.transverse_spread
+        + charge.time_spread / 100
+    )
+    return jnp.sum(weight * terms) + jnp.sum(charge.photons) / 1e6 + charge.outside / 100
+
+
+@pytest.mark.parametrize(
+    ("law", "particle"),
+    [(Birks(), "mu-"), (ModifiedBox(), "pi+"), (EllipsoidModifiedBox(), "proton")],
+    ids=["Birks-muon", "ModifiedBox-pion", "EllipsoidModifiedBox-proton"],
+)
+def test_every_derivative_is_that_of_finite_differences(law, particle):
+    value = jax.jit(lambda scene: _summary(particle, scene))
+    slope = jax.jit(jax.grad(lambda scene: _summary(particle, scene)))
+    checked = set()
+    for seed in (1, 2):
+        scene = _scene(law, particle, seed)
+        slopes, base = slope(scene), abs(float(value(scene)))
+        for path in studio.leaf_paths(scene):
+            leaf = np.asarray(studio.get(scene, path))
+            found = np.asarray(studio.get(slopes, path))
+            assert np.isfinite(found).all(), path
+            flat = np.random.default_rng(seed).permutation(leaf.size)[:3]
+            for index in flat:
+                where = np.unravel_index(index, leaf.shape)
+                scale = max(abs(float(leaf[where])), 1e-3 if "anode" not in path and "vertex" not in path else 10.0)
+
+                def shifted(k, where=where, leaf=leaf, path=path, scale=scale, scene=scene):
+                    moved = leaf.copy()
+                    moved[where] += k * 1e-4 * scale
+                    return float(value(studio.replace(scene, {path: jnp.asarray(moved)})))
+
+                near, far = shifted(1) - shifted(-1), shifted(2) - shifted(-2)
+                expected = (8 * near - far) / (12 * 1e-4 * scale)
+                assert found[where] == pytest.approx(expected, rel=1e-6, abs=1e-9 * base / scale), (path, where, seed)
+                if expected != 0:
+                    checked.add(path)
+    untouched = {"medium.absorption_length", "medium.rayleigh_length", "space_charge.lower", "space_charge.upper"}
+    assert set(studio.leaf_paths(scene)) - checked <= untouched | {"volumes.width"}
+
+
+@pytest.mark.parametrize("particle", ["mu-", "proton"])
+@pytest.mark.parametrize("energy", [0.0, 1e-12, 1e-3, 1e5])
+def test_derivatives_are_finite_for_tracks_of_any_energy(particle, energy):
+    """At rest, at the end of the range tables and beyond."""
+    scene = _scene(ModifiedBox(), particle, 3) | {"kinetic_energy": jnp.asarray(energy)}
+    slopes = jax.jit(jax.grad(lambda scene: _summary(particle, scene)))(scene)
+    for path in studio.leaf_paths(slopes):
+        assert np.isfinite(np.asarray(studio.get(slopes, path))).all(), path
+
+
+def test_derivatives_are_finite_for_degenerate_deposits():
+    """No length, no energy, no direction, on the anode, on the cathode, on a side, outside, padding."""
+    volumes = DriftVolumes([[0, 0, 400.0]], [[0, 0, 1.0]], [[1.0, 0, 0]], 400.0, [100.0, 100.0], 50.0)
+
+    def total(position, energy, length, direction, volumes, medium):
+        charge = drift(Deposits(position, energy, length, 0.0, direction, weight=weight), volumes, medium)
+        parts = (charge.electrons, charge.time_spread, charge.transverse_spread, charge.photons, charge.position)
+        return sum(jnp.sum(part) for part in parts) + charge.outside
+
+    position = jnp.asarray([[0, 0, z] for z in (100.0, 100, 100, 400, 0, 200, 900, 0)]).at[5, 0].set(50.0)
+    energy = jnp.asarray([1.0, 0, 0, 1, 1, 1, 1, 0])
+    length = jnp.asarray([0.0, 1, 0, 2, 2, 2, 2, 0])
+    direction = jnp.asarray([[0.0, 0, 1]] * 8).at[0].set(0.0).at[7].set(0.0)
+    weight = jnp.asarray([1.0] * 7 + [0.0])
+    slopes = jax.jit(jax.grad(total, argnums=tuple(range(6))))(
+        position, energy, length, direction, volumes, LiquidArgon()
+    )
+    for leaf in jax.tree.leaves(slopes):
+        assert np.isfinite(leaf).all()
+    assert slopes[1][0] > 0  # energy makes charge, also without length
+
+
+def test_second_derivatives_are_finite_and_those_of_finite_differences():
+    """Information matrices differentiate twice: the Hessian of the summary in energy and temperature against central
+    differences of the gradient; 1e-5 relative of the largest element, knots of splines lie between the steps."""
+    scene = _scene(EllipsoidModifiedBox(), "mu-", 5)
+
+    def value(x):
+        changed = studio.replace(scene, {"medium.temperature": x[1], "kinetic_energy": x[0]})
+        return _summary("mu-", changed)
+
+    point = jnp.asarray([290.0, 87.5])
+    slope = jax.jit(jax.grad(value))
+    hessian = np.asarray(jax.jit(jax.hessian(value))(point))
+    columns = []
+    for index in range(2):
+        step = jnp.zeros(2).at[index].set(1e-4 * point[index])
+        near, far = (slope(point + k * step) - slope(point - k * step) for k in (1, 2))
+        columns.append((8 * near - far) / (12 * 1e-4 * point[index]))
+    np.testing.assert_allclose(hessian, np.stack(columns, axis=-1), atol=1e-5 * np.abs(hessian).max())
