@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from .._checks import InputError, whole_number
@@ -45,21 +46,22 @@ class Deposits(eqx.Module):
 
     def __init__(
         self,
-        position: ArrayLike,
-        energy: ArrayLike,
-        length: ArrayLike = 0.0,
-        time: ArrayLike = 0.0,
-        direction: ArrayLike = (0.0, 0.0, 0.0),  # pyright: ignore[reportArgumentType]
-        pdg: ArrayLike = 0,
-        track: ArrayLike = 0,
-        weight: ArrayLike = 1.0,
+        position: Any,
+        energy: Any,
+        length: Any = 0.0,
+        time: Any = 0.0,
+        direction: Any = (0.0, 0.0, 0.0),
+        pdg: Any = 0,
+        track: Any = 0,
+        weight: Any = 1.0,
     ):
-        self.energy = _floating(energy)
-        shape = self.energy.shape
+        energies = _floating(energy)
+        shape = energies.shape
+        self.energy = jnp.asarray(energies)
         self.position = _broadcast("position", _floating(position), (*shape, 3))
         self.length = _broadcast("length", _floating(length), shape)
         self.time = _broadcast("time", _floating(time), shape)
-        self.direction = _unit(_broadcast("direction", _floating(direction), (*shape, 3)))
+        self.direction = _broadcast("direction", _unit(_floating(direction)), (*shape, 3))
         self.pdg = _broadcast("pdg", _integers("pdg", pdg), shape)
         self.track = _broadcast("track", _integers("track", track), shape)
         self.weight = _broadcast("weight", _floating(weight), shape)
@@ -120,31 +122,43 @@ def bucket_size(count: int) -> int:
     return size
 
 
-def _floating(value: ArrayLike) -> Array:
-    array = jnp.asarray(value)
+# What is no jax array yet is prepared with NumPy: files hold any number of deposits, and jax compiles for each.
+
+
+def _array(value: Any) -> Array | np.ndarray:
+    return value if isinstance(value, jax.Array) else np.asarray(value)
+
+
+def _floating(value: Any) -> Array | np.ndarray:
+    array = _array(value)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
 
 
-def _integers(key: str, value: ArrayLike) -> Array:
-    array = jnp.asarray(value)
+def _integers(key: str, value: Any) -> Array | np.ndarray:
+    array = _array(value)
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise InputError("must be whole numbers", key=key, value=str(array.dtype), remedy="give an array of integers")
-    return array.astype(jnp.int32)
+    return array.astype(np.int32)
 
 
-def _broadcast(key: str, array: Array, shape: tuple[int, ...]) -> Array:
+def _broadcast(key: str, array: Array | np.ndarray, shape: tuple[int, ...]) -> Array:
     try:
-        return jnp.broadcast_to(array, shape)
+        return (
+            jnp.broadcast_to(array, shape)
+            if isinstance(array, jax.Array)
+            else jnp.asarray(np.broadcast_to(array, shape))
+        )
     except ValueError:
         raise InputError(
             f"shape {array.shape} does not fit the energies", key=key, remedy=f"give shape {shape}"
         ) from None
 
 
-def _unit(vectors: Array) -> Array:
-    square = jnp.sum(vectors**2, axis=-1, keepdims=True)
+def _unit(vectors: Array | np.ndarray) -> Array | np.ndarray:
+    numbers = jnp if isinstance(vectors, jax.Array) else np
+    square = numbers.sum(vectors**2, axis=-1, keepdims=True)
     known = square > 0
-    return jnp.where(known, vectors / jnp.sqrt(jnp.where(known, square, 1.0)), 0.0)
+    return numbers.where(known, vectors / numbers.sqrt(numbers.where(known, square, 1.0)), 0.0)
 
 
 def _first(numbers: np.ndarray, bad: np.ndarray) -> float:

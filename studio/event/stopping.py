@@ -60,9 +60,9 @@ def heavy(name: str) -> Particle:
     return HEAVY[name]
 
 
-def mass_stopping_power(kinetic_energy: np.ndarray, mass: float) -> np.ndarray:
+def mass_stopping_power(kinetic_energy: float | np.ndarray, mass: float) -> float | np.ndarray:
     """Mean energy loss in MeV cm²/g of a unit-charge particle of `mass` MeV (NumPy, float64), for βγ above 0.13."""
-    gamma = 1 + np.asarray(kinetic_energy, dtype=float) / mass
+    gamma = 1 + kinetic_energy / mass
     squared = 1 - 1 / gamma**2
     bg = np.sqrt(gamma**2 - 1)
     transfer = _maximum_transfer(gamma, mass)
@@ -72,7 +72,7 @@ def mass_stopping_power(kinetic_energy: np.ndarray, mass: float) -> np.ndarray:
     return collision + _RADIATIVE_B * (MUON_MASS / mass) ** 2 * gamma * mass
 
 
-def _maximum_transfer(gamma: np.ndarray, mass: float) -> np.ndarray:
+def _maximum_transfer(gamma: float | np.ndarray, mass: float) -> float | np.ndarray:
     ratio = ELECTRON_MASS / mass
     return 2 * ELECTRON_MASS * (gamma**2 - 1) / (1 + 2 * gamma * ratio + ratio**2)
 
@@ -107,7 +107,7 @@ def _table(mass: float) -> _Table:
     log_energy = np.linspace(np.log(lowest), np.log(mass * _HIGHEST_BETA_GAMMA), 4001)
     energy = np.exp(log_energy)
     gamma = 1 + energy / mass
-    loss = mass_stopping_power(energy, mass)
+    loss = np.asarray(mass_stopping_power(energy, mass))
     first = energy[0] / loss[0] / _BELOW
     path = first + _running(energy / loss, log_energy)
     # Bohr: Var(R) = ∫ (dΩ²/dx) / (dE/dx)³ dE, with the mean square loss ½ K (Z/A) Tmax (1 − β²/2) / β² (PDG 2022, eq. 34.12 ff.)

@@ -40,7 +40,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import h5py
-import jax.numpy as jnp
 import numpy as np
 
 from .._checks import InputError, choice_remedy
@@ -89,7 +88,7 @@ def read_deposits(path: str | os.PathLike[str], event: int | None = None) -> Dep
             shown = ", ".join(str(number) for number in table.events[:12]) + (", ..." if len(table.events) > 12 else "")
             raise InputError("no such event", file=file, key="event", value=event, remedy=f"the file holds: {shown}")
         keep = table.event == event
-    columns = {name: jnp.asarray(values[keep]) for name, values in table.columns.items()}
+    columns = {name: values[keep] for name, values in table.columns.items()}
     try:
         return Deposits(**columns)
     except InputError as error:

@@ -141,6 +141,6 @@ def test_what_is_no_track_is_refused():
     with pytest.raises(InputError, match=r"latents: shape \(3,\).*give shape \(21,\)"):
         track_deposits(Primary("mu-"), ARGON, 10, latents=jnp.zeros(3))
     with pytest.raises(InputError, match="jax.vmap"):
-        track_deposits(Primary("mu-", np.zeros((2, 3)), np.ones((2, 3)), np.ones(2)), ARGON)
+        track_deposits(Primary("mu-", jnp.zeros((2, 3)), jnp.ones((2, 3)), jnp.ones(2)), ARGON)
     with pytest.raises(InputError, match="at least 2"):
         track_deposits(Primary("mu-"), ARGON, 1)

@@ -43,7 +43,7 @@ def test_the_law_holds_from_1_5_mev_per_cm_on_and_is_constant_at_low_losses():
 def test_survival_is_twice_differentiable_where_the_low_losses_join(law):
     """Second derivatives on both sides of either end of the join agree as the distance goes to zero: their difference is
     the third derivative (below 100 per (MeV/cm)³ here) times the distance, 1e-5 MeV/cm."""
-    second = jax.grad(jax.grad(lambda loss: law.survival(loss * MeV / cm, jnp.asarray(FIELD), DENSITY)))
+    second = jax.jit(jax.grad(jax.grad(lambda loss: law.survival(loss * MeV / cm, jnp.asarray(FIELD), DENSITY))))
     for place in (0.5, 1.5):
         assert abs(second(place + 5e-6) - second(place - 5e-6)) < 1e-3
 
@@ -62,7 +62,7 @@ def test_along_the_field_more_recombines_and_the_ratio_is_that_of_the_densities(
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
 def test_without_field_nothing_survives_and_derivatives_are_finite(law):
-    value, slope = jax.value_and_grad(lambda field: law.survival(jnp.asarray(0.2), field, DENSITY))(0.0)
+    value, slope = jax.jit(jax.value_and_grad(lambda field: law.survival(jnp.asarray(0.2), field, DENSITY)))(0.0)
     assert 0 <= value < 0.01
     assert np.isfinite(slope)
 

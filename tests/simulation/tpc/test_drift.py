@@ -135,7 +135,7 @@ def test_the_charge_inside_follows_the_length_of_the_drift():
         volume = DriftVolumes([[0, 0, 2000.0]], [[0, 0, 1.0]], [[1.0, 0, 0]], length, [9000.0, 9000.0], 50.0)
         return jnp.sum(drift(track, volume, argon).electrons)
 
-    slope = jax.grad(charge)(1500.0)
+    slope = jax.jit(jax.grad(charge))(1500.0)
     crossing = int(jnp.argmin(jnp.abs(track.position[:, 2] - 500.0)))
     made = ionise(track.energy, track.length, jnp.full(400, 0.8), jnp.full(400, 50.0), argon)
     assert slope == pytest.approx(float(made.electrons[crossing] / track.length[crossing] / 0.8), rel=0.01)
