@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 import studio
 from studio.detector import DriftVolumes, GridSpaceCharge
@@ -88,33 +89,36 @@ def _summary(particle: str, scene: dict) -> jax.Array:
     ids=["Birks-muon", "ModifiedBox-pion", "EllipsoidModifiedBox-proton"],
 )
 def test_every_derivative_is_that_of_finite_differences(law, particle):
-    value = jax.jit(lambda scene: _summary(particle, scene))
-    slope = jax.jit(jax.grad(lambda scene: _summary(particle, scene)))
+    shape = _scene(law, particle, 0)
+    unravel = ravel_pytree(shape)[1]
+    names = _names(shape)
+    slope = jax.jit(jax.value_and_grad(lambda flat: _summary(particle, unravel(flat))))
+    values = jax.jit(jax.vmap(lambda flat: _summary(particle, unravel(flat))))
     checked = set()
     for seed in (1, 2):
-        scene = _scene(law, particle, seed)
-        slopes, base = slope(scene), abs(float(value(scene)))
-        for path in studio.leaf_paths(scene):
-            leaf = np.asarray(studio.get(scene, path))
-            found = np.asarray(studio.get(slopes, path))
-            assert np.isfinite(found).all(), path
-            flat = np.random.default_rng(seed).permutation(leaf.size)[:6]
-            for index in flat:
-                where = np.unravel_index(index, leaf.shape)
-                scale = max(abs(float(leaf[where])), LEAST.get(path.split(".")[-1], 0.0))
+        flat = np.asarray(ravel_pytree(_scene(law, particle, seed))[0])
+        base, slopes = (np.asarray(x) for x in slope(flat))
+        assert np.isfinite(slopes).all()
+        scale = np.maximum(np.abs(flat), [LEAST.get(name.split(".")[-1], 0.0) for name in names])
+        # Every leaf, up to six elements of each, chosen at random.
+        order = np.random.default_rng(seed).permutation(len(flat))
+        chosen = [index for name in sorted(set(names)) for index in order[names[order] == name][:6]]
+        moved = {k: values(flat + k * 1e-4 * np.diag(scale)[chosen]) for k in (-2, -1, 1, 2)}
+        expected = (8 * (moved[1] - moved[-1]) - (moved[2] - moved[-2])) / 12e-4  # per relative change
+        found, allowed = (slopes * scale)[chosen], 1e-6 * np.abs(expected) + 1e-9 * abs(base)
+        wrong = np.abs(found - expected) > allowed
+        assert not wrong.any(), (names[chosen][wrong], found[wrong], expected[wrong])
+        checked |= set(names[chosen][np.asarray(expected) != 0])
+    assert set(names) - checked <= {f"medium.{light}_length" for light in ("absorption", "rayleigh")}
 
-                def shifted(k, where=where, leaf=leaf, path=path, scale=scale, scene=scene):
-                    moved = leaf.copy()
-                    moved[where] += k * 1e-4 * scale
-                    return float(value(studio.replace(scene, {path: jnp.asarray(moved)})))
 
-                near, far = shifted(1) - shifted(-1), shifted(2) - shifted(-2)
-                expected = (8 * near - far) / (12 * 1e-4 * scale)
-                assert found[where] == pytest.approx(expected, rel=1e-6, abs=1e-9 * base / scale), (path, where, seed)
-                if expected != 0:
-                    checked.add(path)
-    untouched = {"medium.absorption_length", "medium.rayleigh_length", "space_charge.lower", "space_charge.upper"}
-    assert set(studio.leaf_paths(scene)) - checked <= untouched
+def _names(scene: dict) -> np.ndarray:
+    """The path of the leaf that each element of the flattened scene belongs to."""
+    names = np.empty(ravel_pytree(scene)[0].shape, dtype=object)
+    for path in studio.leaf_paths(scene):
+        marked = studio.replace(scene, {path: jnp.full_like(studio.get(scene, path), jnp.nan)})
+        names[np.isnan(ravel_pytree(marked)[0])] = path
+    return names
 
 
 def test_derivatives_are_finite_for_tracks_of_any_energy():
