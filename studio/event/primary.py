@@ -94,5 +94,5 @@ def _floating(value) -> Array:
 def require_light(primary: Primary) -> None:
     """**Raises** `InputError` for a particle whose light is not known."""
     if primary.particle not in PARTICLES:
-        remedy = f"its deposits in liquid argon are. Particles that make light: {', '.join(PARTICLES)}"
+        remedy = f"Its deposits in liquid argon are. Particles that make light: {', '.join(PARTICLES)}"
         raise InputError("its light is not simulated", key="particle", value=primary.particle, remedy=remedy)
