@@ -49,13 +49,13 @@ def test_one_minimum_ionising_track_at_the_start_of_an_electron_two_of_a_photon(
 
 @pytest.mark.parametrize("energy", [300.0, 1000.0, 3000.0, 10000.0, 30000.0])
 def test_mean_depth_is_that_of_the_gamma_profile(energy):
-    """(ln y + 1.5) X₀ for electrons, one more for photons (PDG 2022, eqs. 34.36 and 34.37: mean a/b with b = 0.5 and
-    t_max = (a − 1)/b = ln y ∓ 0.5); 3 %."""
+    """(ln y + 1.5) X₀ for electrons to 3 % (PDG 2022, eqs. 34.36 and 34.37: mean a/b with b = 0.5, t_max = (a − 1)/b =
+    ln y − 0.5). Photons reach 0.5 (Rossi's approximation B) to 1.0 (the same PDG fit) radiation lengths deeper."""
     expected = np.log(energy / CRITICAL_ENERGY) + 1.5
     electron, photon = (_cascade(particle, energy) for particle in ("e-", "gamma"))
     depth = [float(jnp.sum(c.position[:, 2] * c.energy) / energy / UNIT) for c in (electron, photon)]
     assert depth[0] == pytest.approx(expected, rel=0.03)
-    assert depth[1] - depth[0] == pytest.approx(1.0, abs=0.5)
+    assert 0.5 < depth[1] - depth[0] < 1.0
 
 
 def test_nine_tenths_lie_within_a_moliere_radius():
