@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .detector import (
         sensor_type_names as sensor_type_names,
     )
+    from .event import Deposits as Deposits
     from .event import Gun as Gun
     from .event import Primary as Primary
     from .event import Readout as Readout
@@ -39,8 +40,11 @@ if TYPE_CHECKING:
     from .geometry import Sphere as Sphere
     from .inference import fisher_information as fisher_information
     from .inference import reconstruct as reconstruct
+    from .io.deposits import read_deposits as read_deposits
+    from .io.deposits import write_deposits as write_deposits
     from .io.geometry import load_detector as load_detector
     from .io.geometry import save_detector as save_detector
+    from .medium import LiquidArgon as LiquidArgon
     from .medium import Water as Water
     from .paths import get as get
     from .paths import leaf_paths as leaf_paths
@@ -63,12 +67,14 @@ _HOMES = {
     "Box": "geometry",
     "Cylinder": "geometry",
     "Sphere": "geometry",
+    "LiquidArgon": "medium",
     "Water": "medium",
     "Detector": "detector",
     "PhotosensorArray": "detector",
     "register_sensor_type": "detector",
     "sensor_type": "detector",
     "sensor_type_names": "detector",
+    "Deposits": "event",
     "Gun": "event",
     "Primary": "event",
     "Readout": "event",
@@ -81,6 +87,8 @@ _HOMES = {
     "RayRunner": "execution",
     "MlflowTracker": "tracking",
     "NoTracker": "tracking",
+    "read_deposits": "io.deposits",
+    "write_deposits": "io.deposits",
     "load_detector": "io.geometry",
     "save_detector": "io.geometry",
     "Study": "study",

@@ -16,9 +16,11 @@ NAMES = {
     "AbstractRunner",
     "Box",
     "Cylinder",
+    "Deposits",
     "Detector",
     "Gun",
     "InputError",
+    "LiquidArgon",
     "LocalRunner",
     "MlflowTracker",
     "NoTracker",
@@ -37,6 +39,7 @@ NAMES = {
     "load_detector",
     "natural_bound",
     "optimise",
+    "read_deposits",
     "reconstruct",
     "register_sensor_type",
     "replace",
@@ -45,6 +48,7 @@ NAMES = {
     "sensor_type_names",
     "units",
     "wall_bound",
+    "write_deposits",
 }
 
 

@@ -2,6 +2,7 @@
 
 from .costs import CostBreakdown, MediumPrice, Prices, SensorPrice, cost
 from .detector import Detector, Placed
+from .drift_volumes import DriftVolumes
 from .electronics import OpticalElectronics
 from .photosensors import PhotosensorArray
 from .sensor_types import (
@@ -14,11 +15,15 @@ from .sensor_types import (
     sensor_type_names,
     shipped_sensor_types,
 )
+from .space_charge import AbstractSpaceCharge, GridSpaceCharge, UniformField
 
 __all__ = [
+    "AbstractSpaceCharge",
     "CostBreakdown",
     "Detector",
+    "DriftVolumes",
     "EfficiencyTable",
+    "GridSpaceCharge",
     "MediumPrice",
     "OpticalElectronics",
     "PhotosensorArray",
@@ -27,6 +32,7 @@ __all__ = [
     "SensorPrice",
     "SensorType",
     "TimeResolution",
+    "UniformField",
     "cost",
     "efficiency_columns",
     "register_sensor_type",

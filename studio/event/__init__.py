@@ -1,7 +1,24 @@
-"""Events: primaries, what is recorded of them, generators, particle tracks and showers."""
+"""Events: primaries, what they leave and what is recorded of it, generators, particle tracks and showers."""
 
+from .cascades import cascade_deposits
+from .deposits import Deposits, bucket_size
 from .gun import Gun, half_extents
-from .primary import PARTICLES, Primary, stack
+from .primary import CHARGE_ONLY, PARTICLES, Primary, require_light, stack
 from .readout import Readout
+from .tracks import track_deposits, track_latent_count
 
-__all__ = ["PARTICLES", "Gun", "Primary", "Readout", "half_extents", "stack"]
+__all__ = [
+    "CHARGE_ONLY",
+    "PARTICLES",
+    "Deposits",
+    "Gun",
+    "Primary",
+    "Readout",
+    "bucket_size",
+    "cascade_deposits",
+    "half_extents",
+    "require_light",
+    "stack",
+    "track_deposits",
+    "track_latent_count",
+]

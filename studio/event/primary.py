@@ -12,12 +12,16 @@ from jaxtyping import Array, Float
 from .._checks import InputError, choice_remedy
 
 PARTICLES = ("mu-", "mu+", "e-", "e+", "point")
+"""Particles whose light is known: what guns draw, studies use and event files hold."""
+
+CHARGE_ONLY = ("pi-", "pi+", "proton", "gamma")
+"""Further particles, of which only the deposits in liquid argon are known (`event.tracks`, `event.cascades`)."""
 
 
 class Primary(eqx.Module):
     """A particle, or a stack of them with a leading axis.
 
-    **Fields**: `particle`, static: "mu-", "mu+", "e-", "e+", or "point", an isotropic source; `vertex (..., 3)` in mm;
+    **Fields**: `particle`, static: one of `PARTICLES` or `CHARGE_ONLY`, "point" being an isotropic source; `vertex (..., 3)` in mm;
     `direction (..., 3)`, normalised on entry; `kinetic_energy (...)` in MeV, for a point source in units of 1,000
     photons emitted between 300 and 700 nm with a flat spectrum; `time (...)` in ns.
 
@@ -38,10 +42,9 @@ class Primary(eqx.Module):
         kinetic_energy: float | Array = 500.0,
         time: float | Array = 0.0,
     ):
-        if particle not in PARTICLES:
-            raise InputError(
-                "unknown particle", key="particle", value=particle, remedy=choice_remedy(particle, PARTICLES)
-            )
+        known = PARTICLES + CHARGE_ONLY
+        if particle not in known:
+            raise InputError("unknown particle", key="particle", value=particle, remedy=choice_remedy(particle, known))
         self.particle = particle
         self.vertex = _floating(vertex)
         raw = _floating(direction)
@@ -86,3 +89,10 @@ def stack(primaries: list[Primary]) -> Primary:
 def _floating(value) -> Array:
     array = jnp.asarray(value)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
+
+
+def require_light(primary: Primary) -> None:
+    """**Raises** `InputError` for a particle whose light is not known."""
+    if primary.particle not in PARTICLES:
+        remedy = f"Its deposits in liquid argon are. Particles that make light: {', '.join(PARTICLES)}"
+        raise InputError("its light is not simulated", key="particle", value=primary.particle, remedy=remedy)

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .deposits import deposit_events, deposit_formats, read_deposits, write_deposits
     from .document import Document, load_document, validate
     from .event_file import EventSet, read_events, write_events
     from .geometry import check_geometry, geometry_schema, load_detector, read_geometry, save_detector
@@ -19,19 +20,24 @@ __all__ = [
     "EventSet",
     "PositionTable",
     "check_geometry",
+    "deposit_events",
+    "deposit_formats",
     "geometry_schema",
     "load_detector",
     "load_document",
     "position_formats",
+    "read_deposits",
     "read_events",
     "read_geometry",
     "read_positions",
     "save_detector",
     "validate",
+    "write_deposits",
     "write_events",
 ]
 
 _MODULES = {
+    "deposits": ("deposit_events", "deposit_formats", "read_deposits", "write_deposits"),
     "document": ("Document", "load_document", "validate"),
     "event_file": ("EventSet", "read_events", "write_events"),
     "geometry": ("check_geometry", "geometry_schema", "load_detector", "read_geometry", "save_detector"),

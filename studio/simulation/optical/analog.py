@@ -21,7 +21,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from ..._checks import InputError
 from ...constants import SPEED_OF_LIGHT
 from ...detector import Detector
-from ...event import Primary
+from ...event import Primary, require_light
 from .analog_emission import Emitter, Photons, point_emitter
 from .analog_muon import muon_emitter
 from .analog_shower import shower_emitter
@@ -102,6 +102,7 @@ def analog(detector: Detector, primary: Primary, seed: int, events: int, process
 
 
 def _emitter(detector: Detector, primary: Primary, process: bool) -> Emitter:
+    require_light(primary)
     if primary.particle == "point":
         return point_emitter(detector, primary)
     if primary.particle in ("mu-", "mu+"):

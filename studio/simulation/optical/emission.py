@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ...detector import Detector
-from ...event import Primary
+from ...event import Primary, require_light
 from . import electron
 from .muon import (
     delta_fluctuation,
@@ -55,6 +55,7 @@ def emission(
     simulator: OpticalSimulator, detector: Detector, event: Primary, latents: Float[Array, " latents"] | None
 ) -> Emission:
     """What one primary emits on average, moved by `latents` where they are given."""
+    require_light(event)
     optics = _optics(simulator, detector)
     if latents is None or latents.shape[0] == 0:
         latents = jnp.zeros(max(latent_count(simulator, event), electron.LATENTS), event.kinetic_energy.dtype)
@@ -67,6 +68,7 @@ def emission(
 
 def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray) -> Emission:
     """What one primary emits in one event: its own kinks, range and δ rays where process fluctuations are on."""
+    require_light(event)
     optics = _optics(simulator, detector)
     if event.particle == "point":
         return _point(optics, event)
