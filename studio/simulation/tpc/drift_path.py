@@ -132,19 +132,24 @@ def _on_field_lines(
         size = jnp.abs(jax.lax.stop_gradient(slope))
         flat = size < 1e-6 * jnp.abs(anode.drift_field)  # a point without field is left where it is
         wrong = (field.potential(place) - potential) + 1j * (stream - stream[0])
-        change = jnp.where(flat, 0.0, wrong / jnp.where(flat, 1.0, slope))
+        slope = jnp.where(flat, 1.0, slope)
+        change = jnp.where(flat, 0.0, wrong * slope.conj() / (slope.real**2 + slope.imag**2))
         return place - change, 0.3 * size / jnp.maximum(jnp.abs(jax.lax.stop_gradient(bend)), 1e-30)
 
     held = jax.lax.stop_gradient((field, start, potential))
-    for _ in range(_FINDING):
+
+    def find(_: int, nodes: Array) -> Array:
         moved, longest = newton(*held, nodes)
         change = moved - nodes
-        size = jnp.abs(change)
-        nodes = nodes + change * jnp.minimum(1.0, longest / jnp.maximum(size, 1e-30))
+        return nodes + change * jnp.minimum(1.0, longest / jnp.maximum(jnp.abs(change), 1e-30))
+
+    nodes = jax.lax.fori_loop(0, _FINDING, find, jax.lax.stop_gradient(nodes))
     nodes = jax.lax.stop_gradient(nodes)
-    for _ in range(_DERIVING):
-        nodes = newton(field, start, potential, nodes)[0].at[0].set(start)
-    return nodes, potential
+
+    def derive(nodes: Array, _: None) -> tuple[Array, None]:
+        return newton(field, start, potential, nodes)[0].at[0].set(start), None
+
+    return jax.lax.scan(derive, nodes, length=_DERIVING)[0], potential
 
 
 def _motion(

@@ -7,6 +7,7 @@ z = x + i y; its real part is −½ ln[2 (cosh 2πx/P − cos 2πy/P)] (P. M. Mo
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
@@ -26,10 +27,13 @@ def angle(z: Complex[Array, "..."], period: Float[Array, "..."]) -> Float[Array,
 
 
 def coth(w: Complex[Array, "..."]) -> Complex[Array, "..."]:
-    """The hyperbolic cotangent."""
+    """The hyperbolic cotangent, (sinh 2x − i sin 2y) / (cosh 2x − cos 2y)."""
+    decay = jnp.exp(-2 * jnp.abs(w.real))
+    gap = -jnp.expm1(-2 * jnp.abs(w.real))
+    sine = jnp.sin(w.imag)
+    square = gap**2 + 4 * decay * sine**2
     sign = jnp.where(w.real < 0, -1.0, 1.0)
-    decay = jnp.exp(-2 * sign * w)
-    return sign * (1 + decay) / (1 - decay)
+    return jax.lax.complex(sign * gap * (1 + decay) / square, -4 * decay * sine * jnp.cos(w.imag) / square)
 
 
 def self_potential(radius: Float[Array, "..."], period: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -128,7 +128,9 @@ def _field_free(
     field: DriftField, point: Complex[Array, " n"], longest: Float[Array, ""], real: Bool[Array, " n"]
 ) -> Complex[Array, " n"]:
     """The place near `point` where the field vanishes, without derivatives."""
-    for _ in range(_FINDING):
+
+    def find(_: int, point: Array) -> Array:
         change = _newton(field, point, real)
-        point = point - change * jnp.minimum(1.0, longest / jnp.maximum(jnp.abs(change), 1e-30))
-    return jax.lax.stop_gradient(point)
+        return point - change * jnp.minimum(1.0, longest / jnp.maximum(jnp.abs(change), 1e-30))
+
+    return jax.lax.stop_gradient(jax.lax.fori_loop(0, _FINDING, find, point))
