@@ -46,17 +46,17 @@ def transparency(anode: Anode, phases: Float[Array, "sets planes"]) -> Float[Arr
 
 
 def _collected(anode: Anode) -> Float[Array, ""]:
-    """The same for one relative phase; planes of unequal pitch count as if they went on with the first plane's period."""
+    """The same for one relative phase, over the pitch of the first plane around its wire."""
     field = solve_drift_field(anode)
     starts = jnp.sort(_starts(anode, field))
     collected = _is_collected(anode, field, starts)
-    following = jnp.concatenate([starts[1:], starts[:1] + 1])
-    differs = collected != jnp.roll(collected, -1)
+    low, high = starts[:-1], starts[1:]
+    differs = collected[:-1] != collected[1:]
     ends = collected.astype(starts.dtype)
-    share = jnp.sum(0.5 * (following - starts) * (ends + jnp.roll(ends, -1)))
+    share = jnp.sum(0.5 * (high - low) * (ends[:-1] + ends[1:]))
 
     chosen = jnp.argsort(~differs)[: 2 * len(anode.pitch)]
-    brackets = _Brackets(starts[chosen], following[chosen], collected[chosen], differs[chosen])
+    brackets = _Brackets(low[chosen], high[chosen], collected[chosen], differs[chosen])
     parting = _parting_lines(anode, field, brackets)
     middle = 0.5 * (brackets.low + brackets.high)
     moved = jnp.where(brackets.low_collected, parting - middle, middle - parting)
@@ -75,7 +75,7 @@ def _is_collected(anode: Anode, field: DriftField, starts: Float[Array, " n"]) -
 
 
 def _starts(anode: Anode, field: DriftField) -> Float[Array, " n"]:
-    even = (jnp.asarray(np.arange(_STARTS)) + 0.5) / _STARTS - 0.5
+    even = jnp.asarray(np.linspace(-0.5, 0.5, _STARTS + 1))
     tops = field.wires + 1.01 * anode.wire_radius
     behind = bottom(anode) * 0.99 + 1j * (field.wires[-1].imag + 0.5 * anode.pitch[-1])
     back = trace(anode, field, jnp.concatenate([tops, behind[None]]), along=-1.0)

@@ -8,8 +8,6 @@ Bunemann, Cranshaw and Harvey (1949): all is collected while the field behind a 
 (1 + ρ)/(1 − ρ), ρ = 2π radius/pitch.
 """
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -74,7 +72,7 @@ def test_full_transparency_begins_where_bunemann_says(factor):
     part = studio.field_response(
         PITCH, (gap, 0.0), bias, field, field_behind=0.0, impacts=(0.2,), time=np.arange(20) * 1e4, start=40.0, wires=3
     ).transparency
-    assert (part > 1 - 1e-6) == (factor > 1)
+    assert (part > 1 - 1e-5) == (factor > 1)  # 3 % beyond, some 1e-3 are lost
 
 
 def test_what_leaves_behind_depends_on_the_phase():
