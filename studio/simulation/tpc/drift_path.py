@@ -19,16 +19,19 @@ from .anode import Anode, Mesh
 from .drift_field import DriftField
 from .drift_velocity import drift_velocity
 
-# A step of the tracing is this part of the length |F'/F''| over which the field changes, which near a wire is the distance to
-# it and near a point without field the distance to that, but within these limits in mean pitches. Times are then right to
-# 0.1 ns, and derivatives, which hold the nodes' parts of the way, agree with differences, where they move, to some 1e-5.
-_STEP, _SHORTEST, _LONGEST = 0.04, 0.001, 0.1
-# Steps of the tracing; a way past two planes takes 150 to 250.
-STEPS = 420
+# A step of the tracing is a part of the length |F'/F''| over which the field changes, which near a wire is the distance to
+# it and near a point without field the distance to that, but not less than the first of these in mean pitches, nor more than the
+# second times the part: F'' may pass through zero.
+_SHORTEST, _LONGEST = 0.001, 1.5
+# That part, and steps enough for a way past three planes: to find where ways end, and to integrate the time along them. Every
+# other one of the latter nodes is kept. Derivatives hold the nodes' parts of the way, differences move them: with these
+# steps the two agree to some 1e-5.
+ROUGH_STEP, ROUGH_STEPS = 0.06, 240
+_STEP, _STEPS, _KEPT = 0.02, 640, 2
 # The field is uniform to exp(−2π 2.5) this many pitches above the first plane, and a way behind the last one is lost below it.
 _UNIFORM, LOST = 2.5, 1.5
 # Nodes on the straight way down to there, evenly in the logarithm of the height.
-_FAR = 24
+_FAR = 96
 # Newton's steps that only find the place, and those that also carry derivatives: first and second ones after two.
 _FINDING, _DERIVING = 3, 2
 
@@ -56,7 +59,14 @@ def uniform_height(anode: Anode) -> Float[Array, ""]:
     return jnp.minimum(anode.height[0] + _UNIFORM * jnp.max(anode.pitch), anode.start)
 
 
-def trace(anode: Anode, field: DriftField, starts: Complex[Array, " ways"], along: float = 1.0) -> Trace:
+def trace(
+    anode: Anode,
+    field: DriftField,
+    starts: Complex[Array, " ways"],
+    along: float = 1.0,
+    part: float = ROUGH_STEP,
+    steps: int = ROUGH_STEPS,
+) -> Trace:
     """Follows electrons from `starts`, or back from where they came with `along` = −1, without derivatives."""
     anode, field, starts = jax.lax.stop_gradient((anode, field, starts))
     scale = jnp.mean(anode.pitch)
@@ -68,20 +78,20 @@ def trace(anode: Anode, field: DriftField, starts: Complex[Array, " ways"], alon
 
     def step(z: Array, _: None) -> tuple[Array, Array]:
         first, second = field.derivatives(z)
-        length = _STEP * jnp.abs(first) / jnp.maximum(jnp.abs(second), 1e-30)
-        length = jnp.clip(length, _SHORTEST * scale, _LONGEST * scale)
+        length = part * jnp.abs(first) / jnp.maximum(jnp.abs(second), 1e-30)
+        length = jnp.clip(length, _SHORTEST * scale, _LONGEST * part * scale)
         middle = direction(z + 0.5 * length * direction(z))
         moved = z + length * direction(z + 0.5 * length * middle)
         return jnp.where(_ended(anode, field, z, along) < 0, moved, z), z
 
-    last, nodes = jax.lax.scan(step, starts, length=STEPS)
+    last, nodes = jax.lax.scan(step, starts, length=steps)
     return Trace(jnp.concatenate([nodes, last[None]]), _ended(anode, field, last, along))
 
 
 def drift_paths(anode: Anode, field: DriftField, across: Float[Array, " ways"]) -> DriftPath:
     """The ways of electrons that start at height `start` at the places `across` in mm."""
     near = uniform_height(anode)
-    traced = trace(anode, field, near + 1j * across)
+    traced = trace(anode, field, near + 1j * across, part=_STEP, steps=_STEPS)
     highest, lowest = anode.start - anode.height[0], near - anode.height[0]
     parts = jnp.asarray(np.arange(_FAR) / _FAR)
     far = anode.height[0] + highest * (lowest / highest) ** parts
@@ -90,7 +100,7 @@ def drift_paths(anode: Anode, field: DriftField, across: Float[Array, " ways"]) 
     place, potential = _on_field_lines(anode, field, start, nodes, traced.plane)
     first, second = field.derivatives(place)
     velocity, time = _motion(anode, first, second, potential)
-    return DriftPath(place, velocity, time, traced.plane)
+    return DriftPath(place[::_KEPT], velocity[::_KEPT], time[::_KEPT], traced.plane)
 
 
 def end_potential(anode: Anode, field: DriftField, plane: Int[Array, " ways"], last: Complex[Array, " ways"]) -> Array:
@@ -154,7 +164,10 @@ def _on_field_lines(
 
 
 def _motion(
-    anode: Anode, first: Complex[Array, "nodes ways"], second: Complex[Array, "nodes ways"], potential: Float[Array, "nodes ways"]
+    anode: Anode,
+    first: Complex[Array, "nodes ways"],
+    second: Complex[Array, "nodes ways"],
+    potential: Float[Array, "nodes ways"],
 ) -> tuple[Complex[Array, "nodes ways"], Float[Array, "nodes ways"]]:
     """Velocities and times at nodes, from the derivatives of the complex potential there.
 

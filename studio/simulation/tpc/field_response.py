@@ -118,8 +118,10 @@ def field_response(
         raise StudioError(
             "the field response needs float64, which is off: call jax.config.update('jax_enable_x64', True) before the first array"
         )
-    behind: Array | Mesh = _floats(field_behind, "field_behind", ()) if field_behind is not None else Mesh(
-        _positive(mesh_distance, "mesh_distance", ()), _floats(mesh_bias, "mesh_bias", ())
+    behind: Array | Mesh = (
+        _floats(field_behind, "field_behind", ())
+        if field_behind is not None
+        else Mesh(_positive(mesh_distance, "mesh_distance", ()), _floats(mesh_bias, "mesh_bias", ()))
     )
     height = _floats(plane_positions, "plane_positions", None)
     planes = height.shape
@@ -137,7 +139,10 @@ def field_response(
     _check_places(anode)
     ticks = _checked_time(time, anode)
     start_points = _floats(impacts, "impacts", None)
-    sets = [_phase_sets(value, name, planes[0]) for value, name in ((phases, "phases"), (transparency_phases, "transparency_phases"))]
+    sets = [
+        _phase_sets(value, name, planes[0])
+        for value, name in ((phases, "phases"), (transparency_phases, "transparency_phases"))
+    ]
     count = whole_number("wires", wires, 3)
     if count % 2 == 0:
         raise InputError("must be odd, so that one wire stands in the middle", key="wires", value=wires)
@@ -224,7 +229,11 @@ def _floats(value: object, key: str, shape: tuple[int, ...] | None, rank: int = 
         if array.ndim != rank or array.size == 0:
             raise InputError(f"expected an array of rank {rank} that is not empty", key=key, value=value)
     elif array.shape not in ((), shape):
-        raise InputError(f"expected {'one value per plane' if shape else 'a single number'}, got shape {array.shape}", key=key, value=value)
+        raise InputError(
+            f"expected {'one value per plane' if shape else 'a single number'}, got shape {array.shape}",
+            key=key,
+            value=value,
+        )
     else:
         array = jnp.broadcast_to(array, shape)
     if not isinstance(array, Tracer) and not np.all(np.isfinite(np.asarray(array))):
@@ -273,13 +282,23 @@ def _checked_time(time: Array | None, anode: Anode) -> Float[Array, " ticks"]:
         return ticks
     step = np.diff(concrete)
     if step[0] <= 0 or not np.allclose(step, step[0], rtol=1e-6, atol=0.0):
-        raise InputError("ticks must follow each other evenly", key="time", value=time, remedy="in ns, for example jnp.arange(1200) * 100.0")
+        raise InputError(
+            "ticks must follow each other evenly",
+            key="time",
+            value=time,
+            remedy="in ns, for example jnp.arange(1200) * 100.0",
+        )
     start, field, temperature = (_concrete(x) for x in (anode.start, anode.drift_field, anode.temperature))
     if start is not None and field is not None and temperature is not None:
         arrival = float(start / drift_velocity(field, temperature))
         if arrival > concrete[-1]:
             remedy = f"let `time` go on to {1.1 * arrival / us:.0f} us, or start lower"
-            raise InputError(f"the electrons arrive after {arrival / us:.0f} us, later than the last tick", key="time", value=float(concrete[-1]), remedy=remedy)
+            raise InputError(
+                f"the electrons arrive after {arrival / us:.0f} us, later than the last tick",
+                key="time",
+                value=float(concrete[-1]),
+                remedy=remedy,
+            )
     return ticks
 
 

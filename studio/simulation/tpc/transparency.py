@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Complex, Float
 
 from .anode import Anode
 from .drift_field import DriftField, solve_drift_field
-from .drift_path import STEPS, bottom, trace, uniform_height
+from .drift_path import ROUGH_STEPS, bottom, trace, uniform_height
 
 # Starts in a pitch of the first plane, evenly; besides those that lead to the tops of wires and behind the last plane, so
 # that even the narrowest loss is seen.
@@ -57,7 +57,8 @@ def _collected(anode: Anode) -> Float[Array, ""]:
 
     chosen = jnp.argsort(~differs)[: 2 * len(anode.pitch)]
     brackets = _Brackets(low[chosen], high[chosen], collected[chosen], differs[chosen])
-    parting = _parting_lines(anode, field, brackets)
+    # A way that grazes a wire may count for the other side; a line further outside its bracket would be another line.
+    parting = jnp.clip(_parting_lines(anode, field, brackets), brackets.low - 0.01, brackets.high + 0.01)
     middle = 0.5 * (brackets.low + brackets.high)
     moved = jnp.where(brackets.low_collected, parting - middle, middle - parting)
     return share + jnp.sum(jnp.where(brackets.real, moved, 0.0))
@@ -103,12 +104,14 @@ def _parting_lines(anode: Anode, field: DriftField, brackets: _Brackets) -> Floa
     left, right = nodes[:, :ways], nodes[:, ways:]
     together = jnp.cumsum(jnp.abs(left - right) > 0.5 * jnp.min(held_anode.wire_radius), axis=0) == 0
     first, second = held.derivatives(left)
-    apart = jnp.abs(first) ** 2 / jnp.maximum(jnp.abs(second), 1e-30)  # in potential, from the point that Newton would go to
+    apart = jnp.abs(first) ** 2 / jnp.maximum(
+        jnp.abs(second), 1e-30
+    )  # in potential, from the point that Newton would go to
     nearest = jnp.argmin(jnp.where(together, apart, jnp.inf), axis=0)
     point = _field_free(held, _at(left, nearest), 0.5 * jnp.min(held_anode.wire_radius), brackets.real)
     for _ in range(_DERIVING):
         point = point - _newton(field, point, brackets.real)
-    line = jnp.where(jnp.arange(STEPS + 1)[:, None] <= nearest, left, point)
+    line = jnp.where(jnp.arange(ROUGH_STEPS + 1)[:, None] <= nearest, left, point)
     stream = field.stream(line)
     across = left[0].imag - (stream[-1] - stream[0]) / anode.drift_field
     return across / anode.pitch[0] - anode.phase[0]

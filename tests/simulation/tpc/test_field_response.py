@@ -44,7 +44,9 @@ def published(name):
     for plane in planes:
         paths = [path["PathResponse"] for path in plane["PlaneResponse"]["paths"]]
         # 21 wires of 6 paths at 0 to pitch/2, of which the last belongs to the neighbour; the other side mirrors them.
-        tables.append({round(abs(path["pitchpos"]), 3): np.array(path["current"]["array"]["elements"]) for path in paths})
+        tables.append(
+            {round(abs(path["pitchpos"]), 3): np.array(path["current"]["array"]["elements"]) for path in paths}
+        )
     return tables
 
 
@@ -147,9 +149,7 @@ def test_the_drift_time_is_that_of_the_drift_velocity():
     assert half[0] - half[1] == pytest.approx(30 / float(drift_velocity(27.3)), abs=5.0)
 
 
-@pytest.mark.parametrize(
-    ("field", "low", "high"), [(27.3, 1.125, 1.147), (50.0, 1.591, 1.596), (100.0, 2.107, 2.164)]
-)
+@pytest.mark.parametrize(("field", "low", "high"), [(27.3, 1.125, 1.147), (50.0, 1.591, 1.596), (100.0, 2.107, 2.164)])
 def test_velocity_is_the_measured_one(field, low, high):
     """mm/us at 87.3 K, the spread of the parametrisations in use."""
     assert low <= float(drift_velocity(field)) * 1e3 <= high

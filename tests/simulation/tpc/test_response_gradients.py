@@ -63,7 +63,9 @@ def moved(point, direction, step):
     return jax.tree.map(lambda value, change: value + step * change, point, direction)
 
 
-DIRECTIONS = [(name, index) for name, (value, _) in VALUES.items() for index in (range(value.size) if value.ndim else [None])]
+DIRECTIONS = [
+    (name, index) for name, (value, _) in VALUES.items() for index in (range(value.size) if value.ndim else [None])
+]
 
 pushed = jax.jit(lambda point, direction: jax.jvp(shaped, (point,), (direction,))[1])
 
@@ -117,7 +119,9 @@ def test_transparency_follows_the_geometry(name):
     assert 0.1 < value < 0.99
     for key, index in DIRECTIONS:
         step, direction = VALUES[key][1], unit(key, index)
-        difference = (transparency(moved(point, direction, step)) - transparency(moved(point, direction, -step))) / (2 * step)
+        difference = (transparency(moved(point, direction, step)) - transparency(moved(point, direction, -step))) / (
+            2 * step
+        )
         derivative = gradient[key] if index is None else gradient[key][index]
         print(name, key, index, float(derivative), float(difference))
         largest = float(jnp.max(jnp.abs(gradient[key])))
