@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -152,13 +153,13 @@ def field_response(
 _memory: OrderedDict[tuple[object, ...], FieldResponse] = OrderedDict()
 
 
-def _remembered(inputs: tuple[object, ...], wires: int) -> FieldResponse:
+def _remembered(inputs: tuple[Any, ...], wires: int) -> FieldResponse:
     leaves, structure = jax.tree.flatten(inputs)
     if any(isinstance(leaf, Tracer) for leaf in leaves):
-        return _response(*inputs, wires)  # pyright: ignore[reportArgumentType]
+        return _response(*inputs, wires)  # pyright: ignore[reportCallIssue]
     key = (wires, structure, *((leaf.shape, np.asarray(leaf).tobytes()) for leaf in leaves))
     if key not in _memory:
-        _memory[key] = _response(*inputs, wires)  # pyright: ignore[reportArgumentType]
+        _memory[key] = _response(*inputs, wires)  # pyright: ignore[reportCallIssue]
         while len(_memory) > _KEPT:
             _memory.popitem(last=False)
     _memory.move_to_end(key)
@@ -251,6 +252,9 @@ def _positive(value: object, key: str, shape: tuple[int, ...]) -> Array:
 def _check_places(anode: Anode) -> None:
     """**Raises** `InputError` where planes are out of order or wires overlap, as far as values are concrete."""
     height, pitch, radius, start = (_concrete(x) for x in (anode.height, anode.pitch, anode.wire_radius, anode.start))
+    if pitch is not None and radius is not None and np.any(2 * radius >= pitch):
+        remedy = "the radius must be less than half the pitch"
+        raise InputError("wires of a plane overlap", key="wire_radius", value=radius.tolist(), remedy=remedy)
     if height is not None:
         if height[-1] != 0 or np.any(np.diff(height) >= 0):
             raise InputError(
@@ -264,9 +268,6 @@ def _check_places(anode: Anode) -> None:
         if start is not None and pitch is not None and start < height[0] + np.max(pitch):
             remedy = f"start at least a pitch above the first plane, at {height[0] + np.max(pitch):g} mm or more"
             raise InputError("electrons would start among the planes", key="start", value=float(start), remedy=remedy)
-    if pitch is not None and radius is not None and np.any(2 * radius >= pitch):
-        remedy = "the radius must be less than half the pitch"
-        raise InputError("wires of a plane overlap", key="wire_radius", value=radius.tolist(), remedy=remedy)
     if isinstance(anode.behind, Mesh) and radius is not None:
         distance = _concrete(jnp.asarray(anode.behind.distance))
         if distance is not None and distance <= radius[-1]:
@@ -290,7 +291,7 @@ def _checked_time(time: Array | None, anode: Anode) -> Float[Array, " ticks"]:
         )
     start, field, temperature = (_concrete(x) for x in (anode.start, anode.drift_field, anode.temperature))
     if start is not None and field is not None and temperature is not None:
-        arrival = float(start / drift_velocity(field, temperature))
+        arrival = float(start / drift_velocity(float(field), float(temperature)))
         if arrival > concrete[-1]:
             remedy = f"let `time` go on to {1.1 * arrival / us:.0f} us, or start lower"
             raise InputError(

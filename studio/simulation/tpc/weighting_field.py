@@ -69,7 +69,7 @@ class WeightingField(eqx.Module):
 def solve_weighting_field(anode: Anode, wires: int) -> WeightingField:
     """The weighting potentials of `anode` with `wires` wires in the supercell of every plane, an odd number."""
     planes = len(anode.pitch)
-    order = np.arange(wires) - wires // 2
+    order = jnp.asarray(np.arange(wires) - wires // 2)
     across = (order + anode.phase[:, None]) * anode.pitch[:, None]
     mesh = -jnp.asarray(anode.behind.distance) if isinstance(anode.behind, Mesh) else None
     nothing = jnp.zeros((planes * wires,) * 2, across.dtype)

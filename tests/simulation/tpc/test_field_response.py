@@ -151,8 +151,8 @@ def test_the_drift_time_is_that_of_the_drift_velocity():
 
 @pytest.mark.parametrize(("field", "low", "high"), [(27.3, 1.125, 1.147), (50.0, 1.591, 1.596), (100.0, 2.107, 2.164)])
 def test_velocity_is_the_measured_one(field, low, high):
-    """mm/us at 87.3 K, the spread of the parametrisations in use."""
-    assert low <= float(drift_velocity(field)) * 1e3 <= high
+    """mm/us at 87.3 K: the spread of the parametrisations in use, which is given to three decimals."""
+    assert low <= round(float(drift_velocity(field)) * 1e3, 3) <= high
 
 
 def test_phases_are_relative_and_averaged():
@@ -196,22 +196,22 @@ def test_traced_mapped_and_kept():
 
 
 BAD = {
-    "pitch": (dict(pitch=-3.0), "pitch: must be positive"),
-    "pitches": (dict(pitch=(3.0, 3.0)), "pitch: expected one value per plane, got shape (2,)"),
-    "order": (dict(plane_positions=(0.0, 3.0, 6.0)), "plane_positions: planes must come in the order"),
-    "last": (dict(plane_positions=(9.0, 6.0, 3.0)), "the last one 0"),
-    "planes overlap": (dict(plane_positions=(3.1, 3.0, 0.0)), "wires of neighbouring planes overlap"),
-    "wires overlap": (dict(wire_radius=1.5), "wire_radius: wires of a plane overlap"),
-    "bias": (dict(bias=(0.0, 1.0)), "bias: expected one value per plane"),
-    "not finite": (dict(bias=(0.0, 1.0, np.inf)), "bias: must be finite"),
-    "words": (dict(bias="high"), "bias: must be numbers"),
-    "field": (dict(drift_field=0.0), "drift_field: must be positive"),
-    "start": (dict(start=8.0), "start: electrons would start among the planes"),
-    "even": (dict(wires=40), "wires: must be odd"),
-    "ticks": (dict(time=np.array([0.0, 1.0, 3.0])), "time: ticks must follow each other evenly"),
-    "short": (dict(time=np.arange(10) * 100.0), "time: the electrons arrive after 88 us"),
-    "mesh": (dict(mesh_distance=0.01), "mesh_distance: the mesh touches the wires"),
-    "phases": (dict(phases=np.zeros((2, 4))), "phases: expected a number, or phases of shape (sets, 3)"),
+    "pitch": ({"pitch": -3.0}, "pitch: must be positive"),
+    "pitches": ({"pitch": (3.0, 3.0)}, "pitch: expected one value per plane, got shape (2,)"),
+    "order": ({"plane_positions": (0.0, 3.0, 6.0)}, "plane_positions: planes must come in the order"),
+    "last": ({"plane_positions": (9.0, 6.0, 3.0)}, "the last one 0"),
+    "planes overlap": ({"plane_positions": (3.1, 3.0, 0.0)}, "wires of neighbouring planes overlap"),
+    "wires overlap": ({"wire_radius": 1.5}, "wire_radius: wires of a plane overlap"),
+    "bias": ({"bias": (0.0, 1.0)}, "bias: expected one value per plane"),
+    "not finite": ({"bias": (0.0, 1.0, np.inf)}, "bias: must be finite"),
+    "words": ({"bias": "high"}, "bias: must be numbers"),
+    "field": ({"drift_field": 0.0}, "drift_field: must be positive"),
+    "start": ({"start": 8.0}, "start: electrons would start among the planes"),
+    "even": ({"wires": 40}, "wires: must be odd"),
+    "ticks": ({"time": np.array([0.0, 1.0, 3.0])}, "time: ticks must follow each other evenly"),
+    "short": ({"time": np.arange(10) * 100.0}, "time: the electrons arrive after 88 us"),
+    "mesh": ({"mesh_distance": 0.01}, "mesh_distance: the mesh touches the wires"),
+    "phases": ({"phases": np.zeros((2, 4))}, "phases: expected a number, or phases of shape (sets, 3)"),
 }
 
 
