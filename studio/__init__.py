@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from .paths import leaf_paths as leaf_paths
     from .paths import replace as replace
     from .simulation import OpticalSimulator as OpticalSimulator
+    from .simulation.tpc import FieldResponse as FieldResponse
+    from .simulation.tpc import field_response as field_response
     from .study import Study as Study
     from .study import natural_bound as natural_bound
     from .study import wall_bound as wall_bound
@@ -79,6 +81,8 @@ _HOMES = {
     "Primary": "event",
     "Readout": "event",
     "OpticalSimulator": "simulation",
+    "FieldResponse": "simulation.tpc",
+    "field_response": "simulation.tpc",
     "fisher_information": "inference",
     "reconstruct": "inference",
     "optimise": "design",
