@@ -32,6 +32,19 @@ def inverse_positive(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
 
 
 @jax.custom_jvp
+def inverse_diagonal_heavy(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """The inverse of a matrix with a positive heavy diagonal, symmetric or nearly so, such as a matrix of potential
+    coefficients; rows are not exchanged. Not finite for a singular one."""
+    return _eliminate(matrix, jnp.eye(matrix.shape[0], dtype=matrix.dtype))
+
+
+@inverse_diagonal_heavy.defjvp
+def _inverse_diagonal_heavy_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    inverse = inverse_diagonal_heavy(primals[0])
+    return inverse, -inverse @ tangents[0] @ inverse
+
+
+@jax.custom_jvp
 def log_determinant_positive(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """The logarithm of the determinant of a symmetric positive definite matrix; −inf or NaN for another."""
 

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ...detector.tpc import TPC
 from .charge_grid import GridOrigin
 
 
@@ -18,6 +19,13 @@ class PlaneSignals(eqx.Module):
 
     values: Float[Array, "grids wires samples"]
     origin: GridOrigin
+
+
+class WireVoltages(eqx.Module):
+    """Voltages of some wires in V, and the lengths of the wires in mm, 0 where there is none."""
+
+    voltage: Float[Array, "wires samples"]
+    length: Float[Array, " wires"]
 
 
 class WireReadout(eqx.Module):
@@ -41,6 +49,21 @@ class WireReadout(eqx.Module):
             placed(plane, self.volumes, slots, self.ticks, self.pedestal).values.reshape(-1, self.ticks)
             for plane, slots in zip(self.planes, self.slots, strict=True)
         )
+
+    def lengths(self, detector: TPC) -> tuple[Float[Array, "grids wires"], ...]:
+        """Lengths in mm of the wires in the windows of each plane; 0 where there is none."""
+        return tuple(
+            lengths_in(plane.lengths(detector.volumes), signal)
+            for plane, signal in zip(detector.planes, self.planes, strict=True)
+        )
+
+
+def lengths_in(lengths: Float[Array, "volumes slots"], signal: PlaneSignals) -> Float[Array, "grids wires"]:
+    """The length of the wire in each row of the windows; 0 where there is none."""
+    origin, wires = signal.origin, signal.values.shape[1]
+    wire = origin.wire[:, None] + jnp.arange(wires)
+    there = (wire >= 0) & (wire < lengths.shape[1])
+    return jnp.where(there, lengths[origin.volume[:, None], jnp.clip(wire, 0, lengths.shape[1] - 1)], 0.0)
 
 
 def placed(
