@@ -39,6 +39,9 @@ deg = math.pi / 180.0 * rad
 
 V = 1.0
 kV = 1e3 * V
+mV = 1e-3 * V
+
+fC = 6241.509074460763  # elementary charges: 1e-15 C / 1.602176634e-19 C, exact in the SI of 2019
 
 percent = 0.01
 
@@ -50,7 +53,8 @@ _DIMENSIONS: dict[str, dict[str, float]] = {
     "rate": {"Hz": Hz, "kHz": kHz, "MHz": MHz, "GHz": GHz},
     "energy": {"eV": eV, "keV": keV, "MeV": MeV, "GeV": GeV},
     "angle": {"rad": rad, "mrad": mrad, "deg": deg},
-    "potential": {"V": V, "kV": kV},
+    "potential": {"V": V, "kV": kV, "mV": mV},
+    "gain": {"mV/fC": mV / fC},
     "field": {"V/mm": V / mm, "V/cm": V / cm, "kV/cm": kV / cm},
     "fraction": {"%": percent},
 }

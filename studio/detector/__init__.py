@@ -1,5 +1,6 @@
-"""Detectors: a volume, its medium, the sensors on its wall and the electronics that read them."""
+"""Detectors: a volume, its medium, the sensors on its wall or the wires at its anodes, and the electronics that read them."""
 
+from .cold_electronics import ColdElectronics
 from .costs import CostBreakdown, MediumPrice, Prices, SensorPrice, cost
 from .detector import Detector, Placed
 from .drift_volumes import DriftVolumes
@@ -16,9 +17,13 @@ from .sensor_types import (
     shipped_sensor_types,
 )
 from .space_charge import AbstractSpaceCharge, GridSpaceCharge, UniformField
+from .tpc import TPC
+from .wire_plane import WirePlane, slots_for
 
 __all__ = [
+    "TPC",
     "AbstractSpaceCharge",
+    "ColdElectronics",
     "CostBreakdown",
     "Detector",
     "DriftVolumes",
@@ -33,10 +38,12 @@ __all__ = [
     "SensorType",
     "TimeResolution",
     "UniformField",
+    "WirePlane",
     "cost",
     "efficiency_columns",
     "register_sensor_type",
     "sensor_type",
     "sensor_type_names",
     "shipped_sensor_types",
+    "slots_for",
 ]

@@ -1,13 +1,15 @@
 """An event's log likelihood, and the information about its parameters, summed over channels in chunks.
 
-The derivative of what is measured is taken in two halves: of every channel with respect to what the event sends out (in
-reverse, so the number of parameters does not matter), and of that with respect to the parameters (forward, once for all
-channels).
+The derivative of what is measured is taken in two halves: of every channel with respect to what the event sends out, and of
+that with respect to the parameters (forward, once for all channels). The first half is taken in reverse where a channel measures
+few numbers, so that the number of parameters does not matter; and forward, one parameter at a time, where it measures more
+numbers than there are parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -137,18 +139,41 @@ def _rows(
         moved_event = moved(event, groups, parts[0] * event_scale)
         return simulator.emit(replace(detector, values), moved_event, latents + parts[-1]), values
 
-    carrier, push = jax.linearize(sent, jnp.zeros(total, dtype))
+    def measured_from(emitted: Any, values: Mapping[str, Array], channels: Array) -> tuple[Array, Array]:
+        there = replace(detector, values)
+        found = likelihood.measured(there, simulator.receive(there, emitted, channels))
+        columns = [[leaf.reshape(leaf.shape[0], -1) for leaf in kind] for kind in found]
+        mean, information = (jnp.concatenate(parts, axis=-1) for parts in zip(*columns, strict=True))
+        return mean, information
+
+    still = jnp.zeros(total, dtype)
+    numbers = jax.eval_shape(lambda: measured_from(*sent(still), jnp.zeros(1, int)))[0].shape[-1]
+    if numbers > total:
+
+        def of_parameters(change: Array, channels: Array) -> tuple[Array, Array]:
+            return measured_from(*sent(change), channels)
+
+        return partial(_forward, of_parameters, still), total
+
+    carrier, push = jax.linearize(sent, still)
     directions = jax.vmap(lambda unit: ravel_pytree(push(unit))[0])(jnp.eye(total, dtype=dtype))
     flat_carrier, unravel = ravel_pytree(carrier)
 
     def of_channel(flat: Array, channel: Array) -> tuple[Array, Array]:
-        emitted, values = unravel(flat)
-        there = replace(detector, values)
-        measured = likelihood.measured(there, simulator.receive(there, emitted, channel[None]))
-        return jnp.stack([m.mean[0] for m in measured]), jnp.stack([m.information[0] for m in measured])
+        mean, information = measured_from(*unravel(flat), channel[None])
+        return mean[0], information[0]
 
     def rows(channels: Array) -> tuple[Array, Array]:
-        partial, information = jax.vmap(jax.jacrev(of_channel, has_aux=True), in_axes=(None, 0))(flat_carrier, channels)
-        return (partial @ directions.T).astype(jnp.float64), information
+        slopes, information = jax.vmap(jax.jacrev(of_channel, has_aux=True), in_axes=(None, 0))(flat_carrier, channels)
+        return (slopes @ directions.T).astype(jnp.float64), information
 
     return rows, total
+
+
+def _forward(
+    of_parameters: Callable[[Array, Array], tuple[Array, Array]], still: Array, channels: Array
+) -> tuple[Float[Array, "n k all"], Float[Array, "n k"]]:
+    """Derivatives of what channels measure, one parameter after the other, and the information of each number."""
+    _, push, information = jax.linearize(lambda change: of_parameters(change, channels), still, has_aux=True)
+    slopes = jax.lax.map(push, jnp.eye(still.shape[0], dtype=still.dtype))
+    return jnp.moveaxis(slopes, 0, -1).astype(jnp.float64), information

@@ -2,5 +2,6 @@
 
 from .base import AbstractSimulator
 from .optical import Expectation, OpticalSimulator
+from .tpc import TPCSimulator, WireReadout
 
-__all__ = ["AbstractSimulator", "Expectation", "OpticalSimulator"]
+__all__ = ["AbstractSimulator", "Expectation", "OpticalSimulator", "TPCSimulator", "WireReadout"]

@@ -1,11 +1,12 @@
 """Likelihoods of what is recorded, one per detector family."""
 
 from ..._checks import InputError
-from ...simulation import AbstractSimulator, OpticalSimulator
+from ...simulation import AbstractSimulator, OpticalSimulator, TPCSimulator
 from .base import AbstractLikelihood, Judged, Measured
 from .optical import OpticalLikelihood
+from .wires import WireLikelihood
 
-__all__ = ["AbstractLikelihood", "Judged", "Measured", "OpticalLikelihood", "likelihood_of"]
+__all__ = ["AbstractLikelihood", "Judged", "Measured", "OpticalLikelihood", "WireLikelihood", "likelihood_of"]
 
 
 def likelihood_of(simulator: AbstractSimulator, doubt: float = 0.0) -> AbstractLikelihood:
@@ -13,4 +14,9 @@ def likelihood_of(simulator: AbstractSimulator, doubt: float = 0.0) -> AbstractL
     **Raises** `InputError` for a simulator without one."""
     if isinstance(simulator, OpticalSimulator):
         return OpticalLikelihood(doubt)
+    if isinstance(simulator, TPCSimulator):
+        if simulator.windows is None:
+            remedy = "give TPCSimulator().fitted(detector, events)"
+            raise InputError("its windows are not known", key="simulator", remedy=remedy)
+        return WireLikelihood(simulator.windows)
     raise InputError("no likelihood for this simulator", key="simulator", value=type(simulator).__name__)

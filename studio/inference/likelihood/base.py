@@ -10,14 +10,15 @@ from jaxtyping import Array, Float, Int
 
 
 class Measured(NamedTuple):
-    """Independent measured quantities `(n,)` with their Fisher information about their own mean `(n,)`.
+    """Independent measured quantities, one a channel `(n,)` or several `(n, k)`, with their Fisher information about their own
+    mean.
 
     For a Gaussian, `information` is 1/σ²; in general the expected squared score. The information matrix of parameters is
     then Σ (∂mean)(∂mean)ᵀ × information.
     """
 
-    mean: Float[Array, " n"]
-    information: Float[Array, " n"]
+    mean: Float[Array, "n *k"]
+    information: Float[Array, "n *k"]
 
 
 class Judged(NamedTuple):

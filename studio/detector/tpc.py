@@ -1,0 +1,124 @@
+"""A liquid-argon time projection chamber: where charge drifts, and the wires that it induces currents on."""
+
+from __future__ import annotations
+
+import itertools
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from .._checks import InputError
+from ..geometry import Box
+from ..medium import LiquidArgon
+from .cold_electronics import ColdElectronics
+from .drift_volumes import DriftVolumes
+from .space_charge import AbstractSpaceCharge, UniformField
+from .wire_plane import WirePlane
+
+
+class TPC(eqx.Module):
+    """Drift volumes in liquid argon, wire planes at their anodes, and the electronics behind them.
+
+    **Arguments**
+
+    - `volumes`: boxes in which electrons drift.
+    - `medium`: liquid argon.
+    - `planes`: in the order electrons meet them, the collection plane (height 0) last; the same at every anode.
+    - `electronics`: of every channel.
+    - `field_behind`: field behind the last plane in V/mm, pointing as the drift field does.
+    - `space_charge`: distortion of field and drift; none by default.
+    - `name`, static.
+
+    All numbers are leaves with a path, such as `planes.0.pitch` or `volumes.length`. **Raises** `InputError` for planes that
+    are not in order.
+    """
+
+    volumes: DriftVolumes
+    medium: LiquidArgon
+    planes: tuple[WirePlane, ...]
+    electronics: ColdElectronics
+    field_behind: Float[Array, ""]
+    space_charge: AbstractSpaceCharge
+    name: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        volumes: DriftVolumes,
+        medium: LiquidArgon,
+        planes: tuple[WirePlane, ...],
+        electronics: ColdElectronics | None = None,
+        field_behind: float | Array = 0.0,
+        space_charge: AbstractSpaceCharge | None = None,
+        name: str = "tpc",
+    ):
+        self.volumes, self.medium, self.planes = volumes, medium, tuple(planes)
+        self.electronics = ColdElectronics() if electronics is None else electronics
+        self.field_behind = jnp.asarray(
+            field_behind, None if hasattr(field_behind, "dtype") else jnp.result_type(float)
+        )
+        self.space_charge = UniformField() if space_charge is None else space_charge
+        self.name = name
+
+    def __check_init__(self):
+        if not self.planes:
+            raise InputError("no wire planes", key="planes", remedy="give at least the collection plane")
+        heights = [plane.height for plane in self.planes]
+        if not any(isinstance(height, Tracer) for height in heights):
+            values = [float(height) for height in heights]
+            if values[-1] != 0 or any(upper <= lower for upper, lower in itertools.pairwise(values)):
+                raise InputError(
+                    "not in the order in which electrons meet them",
+                    key="planes",
+                    value=values,
+                    remedy="heights fall from plane to plane, and the last one is 0",
+                )
+
+    @property
+    def volume(self) -> Box:
+        """The smallest box about the origin that holds all drift volumes: where vertices are drawn."""
+        axes, half = self.volumes.axes, 0.5 * self.volumes.widths
+        middle = self.volumes.anode - 0.5 * self.volumes.lengths[:, None] * self.volumes.direction
+        reach = 0.5 * self.volumes.lengths[:, None] * jnp.abs(axes[:, 0])
+        reach += half[:, :1] * jnp.abs(axes[:, 1]) + half[:, 1:] * jnp.abs(axes[:, 2])
+        return Box(2 * jnp.max(jnp.abs(middle) + reach, axis=0))
+
+    @property
+    def wire_lengths(self) -> tuple[Float[Array, " channels"], ...]:
+        """Length in mm of every wire, plane by plane: all slots of the first volume, then those of the next."""
+        return tuple(plane.lengths(self.volumes).reshape(-1) for plane in self.planes)
+
+    @property
+    def channel_count(self) -> int:
+        """Number of channels there is room for, wires without length among them."""
+        return self.volumes.count * sum(plane.slots for plane in self.planes)
+
+    @property
+    def wire_count(self) -> Float[Array, ""]:
+        """Number of wires, not rounded: what channels cost."""
+        return jnp.asarray(sum(jnp.sum(plane.wire_count(self.volumes)) for plane in self.planes))
+
+    @property
+    def cathode_voltage(self) -> Float[Array, " volumes"]:
+        """Potential difference in V between the first plane and the cathode: drift field times drift length."""
+        return self.volumes.fields * self.volumes.lengths
+
+    @property
+    def argon_mass(self) -> Float[Array, ""]:
+        """Mass of argon in the drift volumes, in tonnes."""
+        cubic_mm = jnp.sum(self.volumes.lengths * jnp.prod(self.volumes.widths, axis=-1))
+        return cubic_mm * 1e-3 * self.medium.density * 1e-6
+
+
+def check_same_field(volumes: DriftVolumes) -> None:
+    """**Raises** `InputError` where drift volumes differ in their drift field: one field response serves all of them."""
+    field = volumes.field
+    if not isinstance(field, Tracer) and field.ndim and np.ptp(np.asarray(field)) > 0:
+        raise InputError(
+            "drift volumes of different fields",
+            key="volumes.field",
+            value=np.asarray(field).tolist(),
+            remedy="give one",
+        )

@@ -1,0 +1,62 @@
+"""Likelihood of the waveforms of wires."""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from ...detector import TPC
+from ...simulation.tpc import Windows, WireReadout, WireVoltages
+from .base import AbstractLikelihood, Judged, Measured
+
+
+class WireLikelihood(AbstractLikelihood):
+    """Voltages with normal noise whose spectrum is that of the electronics, and the rounding of the digitizer beside it.
+
+    What is measured of a wire is the Fourier transform of its window, real and imaginary parts over the root of the
+    noise's power: independent numbers of unit variance, since the noise is stationary. The window counts as periodic.
+
+    **Arguments**: `windows`, static: those of the simulator.
+    """
+
+    windows: Windows = eqx.field(static=True)
+
+    def channel_count(self, detector: TPC) -> int:
+        """Number of wires in all windows."""
+        return self.windows.volumes * sum(size.wires for size in self.windows.planes)
+
+    def measured(self, detector: TPC, received: WireVoltages) -> tuple[Measured]:
+        """Whitened transforms `(wires, 2 frequencies)`; nothing is known where there is no wire."""
+        found = self._whitened(detector, received.voltage, received.length)
+        known = jnp.broadcast_to((received.length > 0)[:, None], found.shape)
+        return (Measured(found, known.astype(found.dtype)),)
+
+    def judge(
+        self, detector: TPC, readout: WireReadout, measured: tuple[Measured, ...], channels: Int[Array, " n"]
+    ) -> Judged:
+        """−½ Σ (observed − mean)² of the whitened transforms. `readout` stands in the same windows."""
+        electronics, (of_wires,) = detector.electronics, measured
+        counts = jnp.concatenate([plane.values.reshape(-1, plane.values.shape[-1]) for plane in readout.planes])
+        voltage = (counts[channels] / (2**electronics.bits - 1) - electronics.pedestal) * electronics.full_scale
+        lengths = jnp.concatenate([length.reshape(-1) for length in readout.lengths(detector)])[channels]
+        observed = self._whitened(detector, voltage, lengths)
+        squares = jnp.sum(of_wires.information * (observed - of_wires.mean) ** 2, axis=-1)
+        return Judged(-0.5 * squares, squares)
+
+    def _whitened(
+        self, detector: TPC, voltage: Float[Array, "n samples"], length: Float[Array, " n"]
+    ) -> Float[Array, "n numbers"]:
+        electronics, samples = detector.electronics, voltage.shape[-1]
+        frequency = jnp.asarray(np.fft.rfftfreq(samples, electronics.tick))
+        rounding = electronics.full_scale / (2**electronics.bits - 1) / math.sqrt(12)
+        noise = electronics.noise(length)[:, None] ** 2 * electronics.noise_power(frequency, samples)
+        both = np.full(frequency.shape, 2.0)
+        both[0] = 1.0
+        if samples % 2 == 0:
+            both[-1] = 1.0
+        transform = jnp.fft.rfft(voltage, axis=-1) * jnp.sqrt(both / samples / (noise + rounding**2))
+        return jnp.concatenate([transform.real, transform.imag], axis=-1)

@@ -1,0 +1,191 @@
+"""Charge at the anode on a grid of places across the wires and of samples in time.
+
+Each row of charge is a straight piece of track, smeared by diffusion. Across the wires its share of every bin is exact: the
+integral over the bin of a box folded with a normal density. Bins end half-way between two wires, where a
+charge changes from one wire to the next, so the jump of the response there is in the shares and in their derivatives.
+
+In time each row is a normal density at the samples, widened by one sample more than it is (`KERNEL`); the spectrum takes that
+back. This is fast Gaussian gridding: L. Greengard and J.-Y. Lee, SIAM Rev. 46 (2004) 443. A sum over samples of such a density
+depends on where between them it stands by less than 1e-8.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ...detector.drift_volumes import DriftVolumes
+from ...detector.wire_plane import WirePlane
+from .drift import AnodeCharge
+
+KERNEL = 1.0
+"""Standard deviation in samples by which charge is widened in time before its transform."""
+
+REACH = 5.0
+"""Shares are computed to so many standard deviations; what lies farther away, 6e-7, is left out."""
+
+_ROWS = 256  # added at a time: memory follows it
+
+
+class GridSize(NamedTuple):
+    """Static sizes: `bins` a pitch, `wires` and `samples` of the grid, `patch_bins` and `patch_samples` that one row covers,
+    `parts` into which every row is cut along its track."""
+
+    bins: int
+    wires: int
+    samples: int
+    patch_bins: int
+    patch_samples: int
+    parts: int
+
+
+class GridOrigin(NamedTuple):
+    """Which volumes the grids stand for, and the wire number and sample of each grid's first corner."""
+
+    volume: Int[Array, " grids"]
+    wire: Int[Array, " grids"]
+    sample: Int[Array, " grids"]
+
+
+class Pulses(eqx.Module):
+    """Rows of charge as one plane sees them.
+
+    **Fields** `(rows,)`: `electrons`; `place` across the wires in pitches, the wire number where one stands; `width`, its standard
+    deviation by diffusion; `extent`, the full width of the piece of track; `sample`, the time in samples, and `spread`, its
+    standard deviation; `volume`.
+    """
+
+    electrons: Float[Array, " rows"]
+    place: Float[Array, " rows"]
+    width: Float[Array, " rows"]
+    extent: Float[Array, " rows"]
+    sample: Float[Array, " rows"]
+    spread: Float[Array, " rows"]
+    volume: Int[Array, " rows"]
+
+
+def pulses(
+    charge: AnodeCharge, plane: WirePlane, volumes: DriftVolumes, begin: Float[Array, ""], tick: float, parts: int = 1
+) -> Pulses:
+    """What a plane sees of charge whose samples are taken every `tick` ns from `begin` on; rows are cut into `parts`.
+
+    The pieces of a row are boxes across the wires and normal densities of the same variance in time.
+    """
+    axes = volumes.axes[charge.volume]
+    at = (jnp.arange(parts) + 0.5) / parts - 0.5
+    extent = jnp.einsum("nij,nj->ni", axes, charge.extent)
+    flat = jnp.einsum("nij,nj->ni", axes[:, 1:], charge.position - volumes.anode[charge.volume]) @ plane.across
+    across, depth = extent[:, 1:] @ plane.across, extent[:, 0] / charge.velocity
+    # The end of a track that is nearer to the anode arrives earlier.
+    time = charge.time[:, None] - at * depth[:, None]
+    variance = charge.longitudinal_variance / charge.velocity**2 + (depth / parts) ** 2 / 12
+
+    def rows(values: Array) -> Array:
+        return jnp.broadcast_to(values.reshape(values.shape[0], -1), (values.shape[0], parts)).reshape(-1)
+
+    return Pulses(
+        electrons=rows(charge.electrons / parts),
+        place=rows(plane.number(flat[:, None] + at * across[:, None])),
+        width=rows(_root(charge.transverse_variance) / plane.pitch),
+        extent=rows(jnp.abs(across) / parts / plane.pitch),
+        sample=rows((time - begin) / tick),
+        spread=rows(jnp.sqrt(variance / tick**2 + KERNEL**2)),
+        volume=rows(charge.volume),
+    )
+
+
+def charge_grid(found: Pulses, origin: GridOrigin, size: GridSize) -> Float[Array, "grids wires bins samples"]:
+    """Electrons by place and sample, summed over rows; rows that do not fit into a grid are left out."""
+    grids = origin.volume.shape[0]
+    shape = (grids, size.wires * size.bins, size.samples)
+    missing = -found.electrons.shape[0] % _ROWS
+    padded = jax.tree.map(lambda leaf: jnp.pad(leaf, (0, missing)), found)
+    padded = eqx.tree_at(
+        lambda tree: (tree.spread, tree.volume),
+        padded,
+        (
+            jnp.where(padded.spread > 0, padded.spread, 1.0),
+            jnp.where(jnp.arange(padded.volume.shape[0]) < found.volume.shape[0], padded.volume, -1),
+        ),
+    )
+    chunks = jax.tree.map(lambda leaf: leaf.reshape(-1, _ROWS), padded)
+
+    @jax.checkpoint
+    def add(grid: Array, rows: Pulses) -> tuple[Array, None]:
+        bins, samples, corner = _shares(rows, origin, size)
+        updates = bins[:, None, :, None] * samples[:, None, None, :]
+        numbers = jax.lax.ScatterDimensionNumbers((1, 2, 3), (), (0, 1, 2))
+        return jax.lax.scatter_add(grid, corner, updates, numbers, mode="promise_in_bounds"), None
+
+    grid, _ = jax.lax.scan(add, jnp.zeros(shape, found.electrons.dtype), chunks)
+    return grid.reshape(grids, size.wires, size.bins, size.samples)
+
+
+def fits(found: Pulses, origin: GridOrigin, size: GridSize) -> Float[Array, ""]:
+    """The part of the electrons that `charge_grid` takes in."""
+    bins, samples, _ = _shares(found, origin, size)
+    total = jnp.sum(found.electrons)
+    return jnp.sum(jnp.sum(bins, axis=1) * jnp.sum(samples, axis=1)) / jnp.where(total > 0, total, 1.0)
+
+
+def _shares(
+    rows: Pulses, origin: GridOrigin, size: GridSize
+) -> tuple[Float[Array, "rows patch_bins"], Float[Array, "rows patch_samples"], Int[Array, "rows 3"]]:
+    """Electrons of each row in its bins, its density at its samples, and the grid cell of its first corner."""
+    matches = rows.volume[:, None] == origin.volume
+    grid = jnp.argmax(matches, axis=1)
+    place = (rows.place - origin.wire[grid] + 0.5) * size.bins
+    sample = rows.sample - origin.sample[grid]
+    first_bin = _first(place, size.patch_bins)
+    first_sample = _first(sample, size.patch_samples)
+    low = jnp.stack([grid, first_bin, first_sample], axis=-1)
+    high = jnp.array([grid.shape[0], size.wires * size.bins - size.patch_bins, size.samples - size.patch_samples])
+    inside = jnp.any(matches, axis=1) & jnp.all((low >= 0) & (low <= high), axis=1)
+    corner = jnp.clip(low, 0, high)
+
+    edges = first_bin[:, None] + jnp.arange(size.patch_bins + 1) - place[:, None]
+    below = _box_below(edges, rows.width[:, None] * size.bins, rows.extent[:, None] * size.bins)
+    electrons = jnp.where(inside, rows.electrons, 0.0)
+    at = (first_sample[:, None] + jnp.arange(size.patch_samples) - sample[:, None]) / rows.spread[:, None]
+    density = jnp.exp(-0.5 * at**2) / (math.sqrt(2 * math.pi) * rows.spread[:, None])
+    return electrons[:, None] * jnp.diff(below, axis=1), density, corner
+
+
+def _first(middle: Float[Array, " rows"], count: int) -> Int[Array, " rows"]:
+    """The first of `count` cells around `middle`."""
+    return jnp.floor(jax.lax.stop_gradient(middle) - 0.5 * (count - 1)).astype(jnp.int32)
+
+
+def _box_below(
+    edge: Float[Array, "..."], width: Float[Array, "..."], extent: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """The part below `edge` of a box of full width `extent` about 0 folded with a normal density of deviation `width`.
+
+    The mean over the box of Φ((edge − x)/width), by its antiderivative z Φ(z) + φ(z). A short box, whose difference of
+    antiderivatives would lose digits, is a normal density of the same variance: off by less than 1e-7.
+    """
+    variance = width**2 + extent**2 / 12
+    short = extent < 0.03 * width
+    root = jnp.sqrt(jnp.where(variance > 0, variance, 1.0))
+    simple = jnp.where(variance > 0, jax.scipy.special.ndtr(edge / root), (jnp.sign(edge) + 1) / 2)
+    point = short | (extent <= 0)
+    full = jnp.where(point, 1.0, extent)
+    soft = jnp.where(point, 1.0, jnp.maximum(width, 1e-6 * full))
+    return jnp.where(point, simple, (_ramp(edge + full / 2, soft) - _ramp(edge - full / 2, soft)) / full)
+
+
+def _ramp(x: Float[Array, "..."], width: Float[Array, "..."]) -> Float[Array, "..."]:
+    """∫ Φ(x/width) dx: x far above 0, 0 far below."""
+    z = x / width
+    return x * jax.scipy.special.ndtr(z) + width * jnp.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
+
+
+def _root(variance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """√, with derivative 0 at 0."""
+    positive = variance > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)

@@ -1,0 +1,287 @@
+"""The simulator of wires in liquid argon: from deposits, or a particle, to what every wire records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Complex, Float, PRNGKeyArray
+
+from ..._checks import InputError, whole_number
+from ...detector.tpc import TPC, check_same_field
+from ...detector.wire_plane import WirePlane
+from ...event import Primary
+from ...event.deposits import Deposits
+from ...event.tracks import track_deposits, track_latent_count
+from ...units import mm, ns, us
+from ..base import AbstractSimulator
+from .charge_grid import Pulses, charge_grid, fits, pulses
+from .drift import AnodeCharge, drift
+from .field_response import field_response
+from .noise import noise
+from .signals import PlaneSignals, WireReadout, WireVoltages, lengths_in, placed
+from .windows import Windows, joined, origin_of, volumes_held, whole_origin, whole_windows, windows_for
+from .wire_readout import convolved, response_spectrum
+
+#: Fano factor of ionisation in liquid argon: T. Doke et al., Nucl. Instrum. Meth. 134 (1976) 353.
+_FANO = 0.107
+
+#: What the tail of the electronics is reckoned from where the shaping time is traced, in ns.
+_LONGEST_SHAPING = 4.0 * us
+
+Spectra = tuple[Complex[Array, "offsets bins frequencies"], ...]
+
+
+class TPCSimulator(AbstractSimulator):
+    """Wires in liquid argon: recombination, drift, field response, electronics, noise.
+
+    **Arguments**, all static:
+
+    - `segments`: pieces of a particle's track.
+    - `kink_modes`: scattering of a track as information matrices know it: so many smooth modes in each of two planes. What
+      is left out bends a track of length L less than θL/(10 n²) for a total angle θ: 0.02 mm in 2 m of a 500 MeV muon at 16.
+    - `bins`: places across a pitch at which the field response is taken.
+    - `around`: on how many wires to either side of the nearest one a charge induces currents.
+    - `start`: height above the collection plane in mm where the field response begins; farther away charge induces nothing.
+    - `step`: time step of the field response in ns; a whole number of steps makes a sample.
+    - `span`: how long a field response is followed, in ns: longer than an electron takes from `start` to its wire.
+    - `windows`: what is simulated. Without them an event that is known gets windows around its charge, and one that is
+      traced all wires and samples; `fitted` makes a simulator with windows for given events, as inference needs it.
+    """
+
+    segments: int = eqx.field(static=True)
+    kink_modes: int = eqx.field(static=True)
+    bins: int = eqx.field(static=True)
+    around: int = eqx.field(static=True)
+    start: float = eqx.field(static=True)
+    step: float = eqx.field(static=True)
+    span: float = eqx.field(static=True)
+    windows: Windows | None = eqx.field(static=True)
+    chunk: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        segments: int = 100,
+        kink_modes: int = 16,
+        bins: int = 10,
+        around: int = 10,
+        start: float = 100.0 * mm,
+        step: float = 100.0 * ns,
+        span: float = 100.0 * us,
+        windows: Windows | None = None,
+    ):
+        self.segments = whole_number("segments", segments, least=2)
+        self.kink_modes = min(whole_number("kink_modes", kink_modes), self.segments)
+        self.bins, self.around = whole_number("bins", bins), whole_number("around", around)
+        self.start, self.step, self.span, self.windows = float(start), float(step), float(span), windows
+        self.chunk = 2**31 - 1  # all channels at once: they share their transforms
+
+    # ---- what is recorded ------------------------------------------------------------------------------------------
+
+    def expected(self, detector: TPC, event: Primary | Deposits) -> WireReadout:
+        """Mean digitizer counts, not rounded, of one event; differentiable in everything.
+
+        **Raises** `InputError` for a stack of events: use `jax.vmap` with a `fitted` simulator.
+        """
+        simulator = self._with_windows(detector, event)
+        return simulator._expected(detector, event, simulator.responses(detector))
+
+    def sample(self, detector: TPC, event: Primary | Deposits, key: PRNGKeyArray) -> WireReadout:
+        """Digitizer counts of one event, with the fluctuations of the particle, of its ionisation, and of the electronics.
+
+        A particle scatters and straggles; deposits are taken as they are. Every wire is read out, noise and all; a simulator
+        with `windows` reads out those alone.
+        """
+        of_charge, of_noise = jax.random.split(key)
+        charge = self._fluctuating_charge(detector, event, of_charge)
+        if self.windows is not None:
+            return self._recorded(detector, charge, self.responses(detector), of_noise)
+        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((detector, charge))):
+            simulator = self._whole(detector)
+            return simulator._recorded(detector, charge, simulator.responses(detector), of_noise)
+        simulator = self._around_charge(detector, [charge])
+        return simulator._recorded(detector, charge, simulator.responses(detector), of_noise, everywhere=True)
+
+    def deposits(self, detector: TPC, event: Primary | Deposits, latents: Array | None = None) -> Deposits:
+        """The deposits of an event; those of a particle are made here, with `latents` the fluctuations of its track."""
+        if isinstance(event, Deposits):
+            if event.energy.ndim != 1:
+                raise InputError("a stack of events", key="event", remedy="give one event, or use jax.vmap")
+            return event
+        longest = 2 * detector.volume.longest_chord
+        return track_deposits(event, detector.medium, self.segments, latents=latents, longest=longest)
+
+    def responses(self, detector: TPC) -> Spectra:
+        """How the wires around an electron answer it, plane by plane, as transforms over the samples of the windows."""
+        assert self.windows is not None
+        check_same_field(detector.volumes)
+        impacts = (np.arange(self.bins) + 0.5) / self.bins - 0.5
+        found = field_response(
+            jnp.stack([plane.pitch for plane in detector.planes]),
+            jnp.stack([plane.height for plane in detector.planes]),
+            jnp.stack([plane.bias for plane in detector.planes]),
+            detector.volumes.fields[0],
+            wire_radius=jnp.stack([plane.wire_radius for plane in detector.planes]),
+            impacts=impacts,
+            time=np.arange(math.ceil(self.span / self.step)) * self.step,
+            start=self.start,
+            temperature=detector.medium.temperature,
+            wires=2 * max(20, self.around) + 1,
+        )
+        middle = found.current.shape[1] // 2
+        near = found.current[:, middle - self.around : middle + self.around + 1]
+        # The preamplifiers invert: collected electrons make positive pulses.
+        return tuple(
+            response_spectrum(-current, self.step, detector.electronics, size.samples)
+            for current, size in zip(near, self.windows.planes, strict=True)
+        )
+
+    # ---- what inference asks for -----------------------------------------------------------------------------------
+
+    def latent_count(self, event: Primary | Deposits) -> int:
+        return 0 if isinstance(event, Deposits) else 1 + 2 * self.kink_modes
+
+    def emit(self, detector: TPC, event: Primary | Deposits, latents: Array) -> AnodeCharge:
+        full = None if isinstance(event, Deposits) else _of_segments(latents, self.segments)
+        deposits = self.deposits(detector, event, full)
+        return drift(deposits, detector.volumes, detector.medium, detector.space_charge)
+
+    def receive(self, detector: TPC, emitted: AnodeCharge, channels: Array) -> WireVoltages:
+        """Voltages of channels of the windows: the wires of one plane after the other, volume by volume."""
+        signals, _ = self._signals_and_outside(detector, emitted, self.responses(detector))
+        lengths = [
+            lengths_in(plane.lengths(detector.volumes), signal)
+            for plane, signal in zip(detector.planes, signals, strict=True)
+        ]
+        return WireVoltages(
+            jnp.concatenate([signal.values.reshape(-1, signal.values.shape[-1]) for signal in signals])[channels],
+            jnp.concatenate([length.reshape(-1) for length in lengths])[channels],
+        )
+
+    # ---- windows ---------------------------------------------------------------------------------------------------
+
+    def fitted(self, detector: TPC, events: Sequence[Primary | Deposits], room: float = 0.0) -> TPCSimulator:
+        """This simulator with windows that hold the charge of each of these events, and `room` mm more to every side."""
+        charges = [
+            drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
+            for event in events
+        ]
+        return self._around_charge(detector, charges, room)
+
+    def _around_charge(self, detector: TPC, charges: Sequence[AnodeCharge], room: float = 0.0) -> TPCSimulator:
+        after, found = self._samples_after(detector), []
+        for charge in charges:
+            seen = [self._pulses(detector, charge, plane) for plane in detector.planes]
+            found.append(windows_for(detector, charge, seen, self.bins, self.around, after, room))
+        return self._with(joined(found))
+
+    def _with(self, windows: Windows) -> TPCSimulator:
+        return TPCSimulator(
+            self.segments, self.kink_modes, self.bins, self.around, self.start, self.step, self.span, windows
+        )
+
+    def _with_windows(self, detector: TPC, event: Primary | Deposits) -> TPCSimulator:
+        if self.windows is not None:
+            return self
+        known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((detector, event)))
+        return self.fitted(detector, [event]) if known else self._whole(detector)
+
+    def _whole(self, detector: TPC) -> TPCSimulator:
+        return self._with(whole_windows(detector, self.bins, self.around, self._samples_after(detector)))
+
+    def _samples_after(self, detector: TPC) -> int:
+        """Samples from the beginning of a response to where the electronics have forgotten it."""
+        shaping = detector.electronics.shaping_time
+        longest = _LONGEST_SHAPING if isinstance(shaping, Tracer) else float(shaping)
+        return math.ceil((self.span + detector.electronics.reach * longest) / detector.electronics.tick)
+
+    # ---- the pieces ------------------------------------------------------------------------------------------------
+
+    @eqx.filter_jit
+    def _expected(self, detector: TPC, event: Primary | Deposits, spectra: Spectra) -> WireReadout:
+        charge = drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
+        signals, outside = self._signals_and_outside(detector, charge, spectra)
+        electronics = detector.electronics
+        planes = tuple(PlaneSignals(electronics.counts(plane.values), plane.origin) for plane in signals)
+        return self._readout(detector, planes, electronics.counts(jnp.zeros(())), outside)
+
+    @eqx.filter_jit
+    def _fluctuating_charge(self, detector: TPC, event: Primary | Deposits, key: PRNGKeyArray) -> AnodeCharge:
+        of_track, of_charge = jax.random.split(key)
+        latents = None
+        if not isinstance(event, Deposits):
+            size = (track_latent_count(self.segments),)
+            latents = jax.random.normal(of_track, size, event.kinetic_energy.dtype)
+        deposits = self.deposits(detector, event, latents)
+        charge = drift(deposits, detector.volumes, detector.medium, detector.space_charge)
+        return _fluctuating(of_charge, charge, deposits, detector)
+
+    @eqx.filter_jit
+    def _recorded(
+        self, detector: TPC, charge: AnodeCharge, spectra: Spectra, key: PRNGKeyArray, everywhere: bool = False
+    ) -> WireReadout:
+        """Charge with noise, digitized: in the windows, or `everywhere`."""
+        signals, outside = self._signals_and_outside(detector, charge, spectra)
+        electronics, planes = detector.electronics, []
+        for one, signal, plane in zip(jax.random.split(key, len(signals)), signals, detector.planes, strict=True):
+            if everywhere:
+                signal = placed(signal, detector.volumes.count, plane.slots, electronics.ticks)
+            lengths = lengths_in(plane.lengths(detector.volumes), signal)
+            voltage = signal.values + noise(one, lengths, electronics, signal.values.shape[-1])
+            planes.append(PlaneSignals(electronics.digitized(voltage), signal.origin))
+        return self._readout(detector, tuple(planes), electronics.digitized(jnp.zeros(())), outside)
+
+    def _readout(self, detector: TPC, planes: tuple[PlaneSignals, ...], pedestal: Array, outside: Array) -> WireReadout:
+        slots = tuple(plane.slots for plane in detector.planes)
+        return WireReadout(planes, pedestal, outside, slots, detector.volumes.count, detector.electronics.ticks)
+
+    def _pulses(self, detector: TPC, charge: AnodeCharge, plane: WirePlane, parts: int = 1) -> Pulses:
+        """What a plane sees, in samples from when the response to each charge begins."""
+        begin = detector.electronics.trigger_offset + self.start / charge.velocity[0]
+        return pulses(charge, plane, detector.volumes, begin, detector.electronics.tick, parts)
+
+    def _signals_and_outside(
+        self, detector: TPC, charge: AnodeCharge, spectra: Spectra
+    ) -> tuple[tuple[PlaneSignals, ...], Float[Array, ""]]:
+        """Voltages of every plane in its windows, and the largest part of the charge that the windows of a plane miss."""
+        windows = self.windows
+        assert windows is not None
+        held = volumes_held(charge, windows, detector.volumes.count)
+        after, found, inside = windows.after, [], []
+        for plane, size, spectrum in zip(detector.planes, windows.planes, spectra, strict=True):
+            rows = self._pulses(detector, charge, plane, size.parts)
+            origin = (
+                whole_origin(held, size, plane.slots, after) if windows.whole else origin_of(rows, held, size, after)
+            )
+            voltage = convolved(charge_grid(rows, origin, size), spectrum)
+            lengths = lengths_in(plane.lengths(detector.volumes), PlaneSignals(voltage, origin))
+            found.append(PlaneSignals(jnp.where(lengths[..., None] > 0, voltage, 0.0), origin))
+            inside.append(fits(rows, origin, size))
+        return tuple(found), 1 - jnp.min(jnp.stack(inside))
+
+
+def _fluctuating(key: PRNGKeyArray, charge: AnodeCharge, deposits: Deposits, detector: TPC) -> AnodeCharge:
+    """Charge as it comes: ionisation fluctuates with the Fano factor, and each electron survives or does not.
+
+    A normal density with the variance n (1 − s (1 − F)) of n electrons of which the part s survived.
+    """
+    made = deposits.energy[charge.deposit] * charge.share * deposits.weight[charge.deposit] / detector.medium.w_ion
+    survived = charge.electrons / jnp.where(made > 0, made, 1.0)
+    variance = charge.electrons * (1 - survived * (1 - _FANO))
+    step = jnp.sqrt(jnp.maximum(variance, 0.0)) * jax.random.normal(key, variance.shape, variance.dtype)
+    return eqx.tree_at(lambda tree: tree.electrons, charge, jnp.maximum(charge.electrons + step, 0.0))
+
+
+def _of_segments(latents: Float[Array, " latents"], segments: int) -> Float[Array, " all"]:
+    """The latents of a track from those of its range and of smooth modes of scattering: cosines along the segments."""
+    modes = (latents.shape[0] - 1) // 2
+    along = (np.arange(segments) + 0.5) / segments
+    basis = np.sqrt(2 / segments) * np.cos(np.pi * along[:, None] * np.arange(modes))
+    basis[:, 0] /= np.sqrt(2)
+    kinks = jnp.asarray(basis, latents.dtype) @ latents[1:].reshape(modes, 2)
+    return jnp.concatenate([latents[:1], kinks.reshape(-1)])

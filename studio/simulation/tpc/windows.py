@@ -1,0 +1,140 @@
+"""How much of the wires and of the time is simulated: static sizes, found from events that are known, and where they stand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Int
+
+from ..._checks import StudioError
+from ...detector.tpc import TPC
+from .charge_grid import REACH, GridOrigin, GridSize, Pulses
+from .drift import AnodeCharge
+from .drift_velocity import drift_velocity
+
+_LONGEST_DEPTH = 4.0  # samples of arrival time that one part of a track may cover
+_PARTS = 8  # at most: a longer deposit is a box of an eighth of its length
+
+
+class Windows(NamedTuple):
+    """Static sizes: of what is simulated of each `planes`, in so many drift `volumes`; `after`: samples that a response lasts;
+    `whole`: of all wires and samples."""
+
+    planes: tuple[GridSize, ...]
+    volumes: int
+    after: int
+    whole: bool
+
+
+def roomy(count: int) -> int:
+    """The smallest number from `count` on of the series 4, 5, 6, 8, 10, 12, 16, …: fast to transform, and few sizes to compile
+    programs for."""
+    size = 4
+    while 1.5 * size < count:
+        size *= 2
+    return next(found for found in (size, size * 5 // 4, size * 3 // 2) if found >= count)
+
+
+def windows_for(
+    detector: TPC, charge: AnodeCharge, seen: Sequence[Pulses], bins: int, around: int, after: int, room: float
+) -> Windows:
+    """The windows of one event whose charge, and what the planes see of it, are known numbers.
+
+    `after`: samples that a response lasts; `around`: wires to either side; `room`: mm to every side besides.
+    """
+    volume = np.where(np.asarray(charge.electrons) > 0, np.asarray(charge.volume), -1)
+    present = np.unique(volume[volume >= 0])
+    more = room / float(charge.velocity[0]) / detector.electronics.tick
+    planes = []
+    for plane, rows in zip(detector.planes, jax.device_get(tuple(seen)), strict=True):
+        wires, samples = (
+            max((float(np.ptp(values[volume == one])) for one in present), default=0.0)
+            for values in (rows.place, rows.sample)
+        )
+        lit = volume >= 0
+        depth = np.sqrt(12 * np.maximum(rows.spread**2 - 1, 0))
+        width, extent, spread, depth = (
+            float(np.max(values[lit], initial=0.0)) for values in (rows.width, rows.extent, rows.spread, depth)
+        )
+        parts = min(_PARTS, math.ceil(max(extent, depth / _LONGEST_DEPTH, 1.0)))
+        patch, lasting = (
+            roomy(math.ceil(bins * (2 * REACH * width + extent / parts)) + 2),
+            roomy(math.ceil(2 * REACH * spread) + 2),
+        )
+        wires += 2 * room / float(plane.pitch) + patch / bins + extent + 2 * around + 4
+        samples += 2 * more + lasting + depth + after + 2
+        planes.append(GridSize(bins, roomy(math.ceil(wires)), roomy(math.ceil(samples)), patch, lasting, parts))
+    return Windows(tuple(planes), max(1, len(present)), after, False)
+
+
+def joined(windows: Sequence[Windows]) -> Windows:
+    """Windows that hold each of several events."""
+    planes = tuple(
+        GridSize(*(max(values) for values in zip(*sizes, strict=True)))
+        for sizes in zip(*(one.planes for one in windows), strict=True)
+    )
+    first = windows[0]
+    return Windows(planes, max(one.volumes for one in windows), first.after, first.whole)
+
+
+def whole_windows(detector: TPC, bins: int, around: int, after: int) -> Windows:
+    """Windows of all wires and samples, for tracks in pieces of a pitch.
+
+    **Raises** `StudioError` for a traced detector, whose numbers sizes cannot follow.
+    """
+    medium, volumes = detector.medium, detector.volumes
+    velocity = drift_velocity(volumes.fields[0], medium.temperature)
+    time = jnp.max(volumes.lengths) / velocity
+    tick = detector.electronics.tick
+    across = jnp.sqrt(2 * medium.transverse_diffusion * time)
+    along = jnp.sqrt(2 * medium.longitudinal_diffusion * time) / velocity / tick
+    if any(isinstance(number, Tracer) for number in (across, along, *(plane.pitch for plane in detector.planes))):
+        raise StudioError(
+            "the sizes of a simulation cannot follow a geometry that is traced: give the simulator windows with "
+            "TPCSimulator().fitted(detector, events)"
+        )
+    lasting = roomy(math.ceil(2 * REACH * math.sqrt(float(along) ** 2 + 2)) + 2)
+    planes = []
+    for plane in detector.planes:
+        patch = roomy(math.ceil(bins * (2 * REACH * float(across) / float(plane.pitch) + 1)) + 2)
+        wires = roomy(math.ceil(plane.slots + 2 * patch / bins + 2 * around))
+        planes.append(
+            GridSize(bins, wires, roomy(detector.electronics.ticks + 2 * lasting + 2 * after), patch, lasting, 4)
+        )
+    return Windows(tuple(planes), volumes.count, after, True)
+
+
+def volumes_held(charge: AnodeCharge, windows: Windows, count: int) -> Int[Array, " grids"]:
+    """The drift volumes with most charge."""
+    if windows.volumes >= count:
+        return jnp.arange(count)
+    total = jnp.zeros(count).at[charge.volume].add(jax.lax.stop_gradient(charge.electrons))
+    return jax.lax.top_k(total, windows.volumes)[1]
+
+
+def origin_of(rows: Pulses, held: Int[Array, " grids"], size: GridSize, after: int) -> GridOrigin:
+    """Windows around the charge of each volume: in the middle of the wires, and with `after` samples behind the latest."""
+    ours = (rows.volume == held[:, None]) & (rows.electrons > 0)
+    some = jnp.any(ours, axis=1)
+
+    def middle(values: Array) -> Array:
+        values = jax.lax.stop_gradient(values)
+        low = jnp.min(jnp.where(ours, values, jnp.inf), axis=1)
+        high = jnp.max(jnp.where(ours, values, -jnp.inf), axis=1)
+        return jnp.where(some, 0.5 * (low + high), 0.0)
+
+    wire = jnp.round(middle(rows.place)) - size.wires // 2
+    sample = jnp.round(middle(rows.sample)) - (size.samples - after) // 2
+    return GridOrigin(held, wire.astype(jnp.int32), sample.astype(jnp.int32))
+
+
+def whole_origin(held: Int[Array, " grids"], size: GridSize, slots: int, after: int) -> GridOrigin:
+    """Windows that begin so far before the first wire and the first sample."""
+    before = -((size.wires - slots) // 2)
+    return GridOrigin(held, jnp.full(held.shape, before), jnp.full(held.shape, -after - size.patch_samples))

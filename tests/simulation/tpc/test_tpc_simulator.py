@@ -1,0 +1,186 @@
+"""The simulator of wires as a whole: charge is kept, nothing jumps, samples have the expectation as their mean, and derivatives are
+those of the answer.
+
+Charge on the wires is what the voltages of a plane sum to, over the integral of the electronics' pulse.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from studio import InputError, Primary, StudioError, get, replace
+from studio.event.deposits import Deposits
+from studio.simulation import TPCSimulator
+from studio.simulation.tpc.drift import drift
+from studio.simulation.tpc.field_response import field_response
+from tests.simulation.tpc.small_tpc import small_tpc
+
+AT = (150.0, 20.0, -30.0)
+
+
+@functools.cache
+def tank():
+    return small_tpc()
+
+
+def track(direction, length=60.0, at=AT, count=60, energy=0.21):
+    """A straight track of so many MeV a mm around a place, in segments of 1 mm."""
+    direction = np.array(direction) / np.linalg.norm(direction)
+    along = (np.arange(count) + 0.5) / count * length - length / 2
+    return Deposits(
+        np.array(at) + along[:, None] * direction,
+        np.full(count, energy * length / count),
+        length / count,
+        0.0,
+        direction,
+    )
+
+
+def drifted(detector, event):
+    charge = drift(event, detector.volumes, detector.medium, detector.space_charge)
+    return float(jnp.sum(charge.electrons))
+
+
+def collected(detector, readout, plane=2):
+    """Electrons, from the sum over wires and samples of one plane."""
+    electronics = detector.electronics
+    counts = float(jnp.sum(readout.planes[plane].values - readout.pedestal))
+    voltage = counts / (2**electronics.bits - 1) * float(electronics.full_scale)
+    return voltage * electronics.tick / abs(complex(electronics.transfer(jnp.zeros(()))))
+
+
+@pytest.mark.parametrize("direction", [(0, 0, 1), (0, 1, 0), (1, 0, 0.02), (0.5, 0.3, 0.8), (-0.9, 0.1, 0.3)])
+def test_what_is_collected_is_what_drifts(direction):
+    """Along, across and between the wires: 0.5 %, with a transparency of 1; induction planes keep nothing."""
+    event = track(direction)
+    found = TPCSimulator().expected(tank(), event)
+    whole = drifted(tank(), event)
+    assert collected(tank(), found) == pytest.approx(whole, rel=5e-3)
+    assert abs(collected(tank(), found, 0)) < 0.01 * whole
+    assert abs(collected(tank(), found, 1)) < 0.01 * whole
+    assert float(found.outside) < 1e-6
+
+
+@pytest.mark.parametrize(("pitch", "gap", "biases"), [(2.5, 3.0, (-200.0, 0.0, 440.0)), (4.7, 4.8, (-365.0, 0.0, 860.0))])
+def test_pitch_and_gap_keep_the_charge_that_passes(pitch, gap, biases):
+    detector = small_tpc(pitch, gap, biases)
+    event = track((0.2, 0.5, 0.7))
+    planes = detector.planes
+    through = field_response(
+        jnp.stack([plane.pitch for plane in planes]),
+        jnp.stack([plane.height for plane in planes]),
+        jnp.stack([plane.bias for plane in planes]),
+        50.0,
+    ).transparency
+    assert float(through) > 0.995
+    expected = drifted(detector, event) * float(through)
+    assert collected(detector, TPCSimulator().expected(detector, event)) == pytest.approx(expected, rel=5e-3)
+
+
+def test_nothing_jumps_across_a_pitch():
+    """A scan in 60 steps across a pitch: the largest step of any sample beyond its neighbours' mean is below 1e-4 of the peak for a
+    signal without jumps, whose second difference falls as the square of the step: 1e-4 · 60²/4 is far above any curvature here."""
+    simulator = TPCSimulator()
+    scan = np.linspace(-1.5, 1.5, 61)
+    totals = []
+    for shift in scan:
+        event = track((0, 0, 1), 1.0, at=(150.0, 20.0, -30.0 + shift), count=1)
+        readout = simulator.expected(tank(), event)
+        whole = np.asarray(readout.waveforms[2] - readout.pedestal)
+        totals.append(whole[40:100])
+    totals = np.array(totals)
+    peak = np.abs(totals).max()
+    # Where a step is a jump, the third difference is as large as it; a smooth signal's is smaller by the cube of the step.
+    third = np.abs(np.diff(totals, n=3, axis=0)).max()
+    assert third < 3e-3 * peak
+
+
+def test_samples_have_the_expectation_as_their_mean():
+    """400 samples: each count is known to 0.1, a twentieth of the noise. Of 10,000 a plane 2,000 are independent, since noise lasts
+    over five samples: their spread about the expectation is known to 1.6 %, four of which are 7 %."""
+    detector = small_tpc()
+    event = track((0.3, 0.2, 0.9))
+    simulator = TPCSimulator().fitted(detector, [event])
+    draw = jax.jit(jax.vmap(lambda key: simulator.sample(detector, event, key).planes))
+    planes = draw(jax.random.split(jax.random.key(3), 400))
+    mean = simulator.expected(detector, event)
+    for plane, expected in zip(planes, mean.planes, strict=True):
+        counts = np.asarray(plane.values)
+        error = counts.std(axis=0) / np.sqrt(len(counts))
+        pulls = (counts.mean(axis=0) - np.asarray(expected.values)) / np.maximum(error, 0.02)
+        assert np.abs(pulls).max() < 5.5
+        assert np.std(pulls[error > 0.05]) == pytest.approx(1.0, abs=0.07)
+
+
+FREE = (
+    "medium.longitudinal_diffusion",
+    "medium.transverse_diffusion",
+    "medium.electron_lifetime",
+    "medium.temperature",
+    "volumes.field",
+    "planes.0.pitch",
+    "planes.2.pitch",
+    "planes.1.height",
+    "planes.0.bias",
+    "planes.0.angle",
+    "electronics.shaping_time",
+    "electronics.gain",
+)
+
+
+@functools.cache
+def scalar():
+    """A smooth function of the waveforms, and its gradient, by leaves of the detector."""
+    event = track((0.3, 0.2, 0.9), 30.0, count=10)
+    simulator = TPCSimulator().fitted(tank(), [event], room=10.0)
+    weights = [
+        jnp.asarray(np.random.default_rng(index).normal(size=(plane.slots, 700))) for index, plane in enumerate(tank().planes)
+    ]
+
+    def value(leaves):
+        found = simulator.expected(replace(tank(), leaves), event)
+        return sum(jnp.sum(weight * counts) for weight, counts in zip(weights, found.waveforms, strict=True))
+
+    return jax.jit(value), jax.jit(jax.grad(value))
+
+
+@pytest.mark.parametrize("path", FREE)
+def test_derivatives_against_differences(path):
+    """Central differences in float64: 1e-4 relative, or 1e-9 of the whole where it hardly depends on a leaf: their rounding."""
+    value, slope = scalar()
+    at = {name: jnp.asarray(get(tank(), name), float) for name in FREE}
+    step = 1e-5 * abs(float(at[path]))
+    up, down = ({**at, path: at[path] + sign * step} for sign in (1, -1))
+    differences = (float(value(up)) - float(value(down))) / (2 * step)
+    rounding = 1e-9 * abs(float(value(at) / at[path]))
+    assert float(slope(at)[path]) == pytest.approx(differences, rel=1e-4, abs=rounding)
+
+
+def test_a_particle_leaves_its_energy_on_the_wires():
+    """A muon of 60 MeV that stops: what is collected is what drifts; a sample reads out every wire and differs by noise."""
+    primary = Primary("mu-", (100.0, 0.0, -100.0), (0.2, 0.3, 1.0), 60.0)
+    simulator = TPCSimulator(segments=40)
+    mean = simulator.expected(tank(), primary)
+    assert collected(tank(), mean) == pytest.approx(drifted(tank(), simulator.deposits(tank(), primary)), rel=5e-3)
+    drawn = simulator.sample(tank(), primary, jax.random.key(0))
+    assert [waveform.shape for waveform in drawn.waveforms] == [(plane.slots, 700) for plane in tank().planes]
+    quiet = np.asarray(drawn.waveforms[2])[10]
+    lengths = tank().wire_lengths[2]
+    noise = float(tank().electronics.noise(lengths[10])) / float(tank().electronics.full_scale) * 4095
+    assert np.std(quiet) == pytest.approx(np.sqrt(noise**2 + 1 / 12), rel=0.15)  # 700 samples, correlated over 4
+
+
+def test_without_sizes_a_traced_geometry_is_refused():
+    with pytest.raises(StudioError, match="give the simulator windows"):
+        jax.jit(
+            lambda pitch: TPCSimulator().expected(replace(tank(), {"planes.2.pitch": pitch}), track((0, 0, 1))).outside
+        )(3.1)
+
+
+def test_a_stack_is_refused():
+    two = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), track((0, 0, 1)))
+    with pytest.raises(InputError, match="stack of events"):
+        TPCSimulator().expected(tank(), two)
