@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from ._checks import InputError as InputError
     from ._checks import StudioError as StudioError
     from .design import optimise as optimise
+    from .detector import TPC as TPC
+    from .detector import ColdElectronics as ColdElectronics
     from .detector import (
         Detector as Detector,
     )
+    from .detector import DriftVolumes as DriftVolumes
     from .detector import (
         PhotosensorArray as PhotosensorArray,
     )
+    from .detector import WirePlane as WirePlane
     from .detector import (
         register_sensor_type as register_sensor_type,
     )
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from .paths import leaf_paths as leaf_paths
     from .paths import replace as replace
     from .simulation import OpticalSimulator as OpticalSimulator
+    from .simulation import TPCSimulator as TPCSimulator
     from .simulation.tpc import FieldResponse as FieldResponse
     from .simulation.tpc import field_response as field_response
     from .study import Study as Study
@@ -71,7 +76,11 @@ _HOMES = {
     "Sphere": "geometry",
     "LiquidArgon": "medium",
     "Water": "medium",
+    "TPC": "detector",
+    "ColdElectronics": "detector",
     "Detector": "detector",
+    "DriftVolumes": "detector",
+    "WirePlane": "detector",
     "PhotosensorArray": "detector",
     "register_sensor_type": "detector",
     "sensor_type": "detector",
@@ -81,6 +90,7 @@ _HOMES = {
     "Primary": "event",
     "Readout": "event",
     "OpticalSimulator": "simulation",
+    "TPCSimulator": "simulation",
     "FieldResponse": "simulation.tpc",
     "field_response": "simulation.tpc",
     "fisher_information": "inference",

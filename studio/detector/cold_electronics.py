@@ -7,16 +7,17 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Complex, Float
 
 from .._checks import InputError, whole_number
+from ..geometry.charts import as_number
 from ..units import V, fC, m, mV, ns, us
 
 #: Poles of the shaper in units of 1/shaping time, a fifth-order filter with complex conjugate poles.
 _POLES = np.array([-2.94809, -2.82833 + 1.19361j, -2.82833 - 1.19361j, -2.40318 + 2.5928j, -2.40318 - 2.5928j])
 #: Largest value of the impulse response of unit area, in units of 1/shaping time; reached at 1.1735 shaping times.
 _PEAK = 0.78801628
+_POSITIVE = ("shaping_time", "gain", "full_scale")
 
 
 class ColdElectronics(eqx.Module):
@@ -80,19 +81,13 @@ class ColdElectronics(eqx.Module):
             "trigger_offset": trigger_offset,
         }
         for name, value in numbers.items():
-            setattr(self, name, _number(f"electronics.{name}", value))
-        self.bits, self.ticks = (
-            whole_number("electronics.bits", bits),
-            whole_number("electronics.ticks", ticks, least=16),
-        )
+            setattr(self, name, as_number(value, f"electronics.{name}", positive=name in _POSITIVE))
+        if not tick > 0:
+            raise InputError("must be positive", key="electronics.tick", value=tick, remedy="give ns")
+        self.bits = whole_number("electronics.bits", bits)
+        self.ticks = whole_number("electronics.ticks", ticks, least=16)
         self.tick = float(tick)
         self.threshold = None if threshold is None else float(threshold)
-
-    def __check_init__(self):
-        for name in ("shaping_time", "gain", "full_scale", "tick"):
-            value = getattr(self, name)
-            if not isinstance(value, Tracer) and not float(value) > 0:
-                raise InputError("must be positive", key=f"electronics.{name}", value=float(value))
 
     def transfer(self, frequency: Float[Array, "..."]) -> Complex[Array, "..."]:
         """Output in V per e of a charge that arrives at once, as its Fourier transform at `frequency` (1/ns), in V ns/e.
@@ -130,12 +125,3 @@ class ColdElectronics(eqx.Module):
         if samples % 2 == 0:
             count[-1] = 1.0
         return shape * samples / jnp.sum(shape * count)
-
-
-def _number(key: str, value: object) -> Float[Array, ""]:
-    array = jnp.asarray(value, None if hasattr(value, "dtype") else jnp.result_type(float))
-    if array.shape != ():
-        raise InputError(f"shape {array.shape}", key=key, remedy="give one number")
-    if not isinstance(array, Tracer) and not np.isfinite(array):
-        raise InputError("must be finite", key=key, value=float(array))
-    return array

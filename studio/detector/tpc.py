@@ -12,7 +12,9 @@ from jaxtyping import Array, Float
 
 from .._checks import InputError
 from ..geometry import Box
+from ..geometry.charts import as_number
 from ..medium import LiquidArgon
+from ..units import mm
 from .cold_electronics import ColdElectronics
 from .drift_volumes import DriftVolumes
 from .space_charge import AbstractSpaceCharge, UniformField
@@ -28,7 +30,8 @@ class TPC(eqx.Module):
     - `medium`: liquid argon.
     - `planes`: in the order electrons meet them, the collection plane (height 0) last; the same at every anode.
     - `electronics`: of every channel.
-    - `field_behind`: field behind the last plane in V/mm, pointing as the drift field does.
+    - `mesh_distance`: behind the last plane in mm, to the conductor that stands there, a mesh or the wall.
+    - `field_behind` the last plane in V/mm in place of that conductor, positive where it drives electrons on.
     - `space_charge`: distortion of field and drift; none by default.
     - `name`, static.
 
@@ -40,7 +43,8 @@ class TPC(eqx.Module):
     medium: LiquidArgon
     planes: tuple[WirePlane, ...]
     electronics: ColdElectronics
-    field_behind: Float[Array, ""]
+    mesh_distance: Float[Array, ""]
+    field_behind: Float[Array, ""] | None
     space_charge: AbstractSpaceCharge
     name: str = eqx.field(static=True)
 
@@ -50,15 +54,15 @@ class TPC(eqx.Module):
         medium: LiquidArgon,
         planes: tuple[WirePlane, ...],
         electronics: ColdElectronics | None = None,
-        field_behind: float | Array = 0.0,
+        mesh_distance: float | Array = 12.0 * mm,
+        field_behind: float | Array | None = None,
         space_charge: AbstractSpaceCharge | None = None,
         name: str = "tpc",
     ):
         self.volumes, self.medium, self.planes = volumes, medium, tuple(planes)
         self.electronics = ColdElectronics() if electronics is None else electronics
-        self.field_behind = jnp.asarray(
-            field_behind, None if hasattr(field_behind, "dtype") else jnp.result_type(float)
-        )
+        self.mesh_distance = as_number(mesh_distance, "mesh_distance", positive=True)
+        self.field_behind = None if field_behind is None else as_number(field_behind, "field_behind")
         self.space_charge = UniformField() if space_charge is None else space_charge
         self.name = name
 

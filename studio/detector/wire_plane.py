@@ -6,11 +6,11 @@ import math
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from .._checks import InputError, whole_number
+from ..geometry.charts import as_number
 from .drift_volumes import DriftVolumes
 
 
@@ -38,21 +38,16 @@ class WirePlane(eqx.Module):
     slots: int = eqx.field(static=True)
 
     def __init__(self, pitch, angle=0.0, height=0.0, bias=0.0, wire_radius=0.075, *, slots: int):
-        self.pitch, self.angle, self.height, self.bias, self.wire_radius = (
-            _number(name, value)
-            for name, value in zip(
-                ("pitch", "angle", "height", "bias", "wire_radius"),
-                (pitch, angle, height, bias, wire_radius),
-                strict=True,
-            )
+        self.pitch = as_number(pitch, "pitch", positive=True)
+        self.angle, self.height, self.bias = (
+            as_number(angle, "angle"),
+            as_number(height, "height"),
+            as_number(bias, "bias"),
         )
+        self.wire_radius = as_number(wire_radius, "wire_radius", positive=True)
         self.slots = whole_number("slots", slots)
 
     def __check_init__(self):
-        for name in ("pitch", "wire_radius"):
-            value = getattr(self, name)
-            if not isinstance(value, Tracer) and not float(value) > 0:
-                raise InputError("must be positive", key=name, value=float(value), remedy="give mm")
         known = not isinstance(self.pitch, Tracer) and not isinstance(self.wire_radius, Tracer)
         if known and float(self.pitch) <= 2 * float(self.wire_radius):
             problem = f"wires of radius {float(self.wire_radius):g} mm touch"
@@ -126,12 +121,3 @@ def _crossing(
     low = jnp.where(moves, centre - reach, jnp.where(within, -far, far))
     high = jnp.where(moves, centre + reach, jnp.where(within, far, -far))
     return jnp.max(low, axis=-1), jnp.min(high, axis=-1)
-
-
-def _number(name: str, value: object) -> Float[Array, ""]:
-    array = jnp.asarray(value, None if hasattr(value, "dtype") else jnp.result_type(float))
-    if array.shape != ():
-        raise InputError(f"shape {array.shape}", key=name, remedy="give one number")
-    if not isinstance(array, Tracer) and not np.isfinite(array):
-        raise InputError("must be finite", key=name, value=float(array))
-    return array

@@ -27,6 +27,22 @@ def as_size(value: float | Array, key: str, shape: tuple[int, ...] = ()) -> Arra
     return array
 
 
+def as_number(value: object, key: str, *, positive: bool = False) -> Float[Array, ""]:
+    """`value` as one floating number; a concrete one must be finite, and more than zero where asked.
+
+    **Raises** `InputError` naming `key`. Traced values are trusted: bounds hold them.
+    """
+    array = jnp.asarray(value, dtype=jnp.result_type(float) if not hasattr(value, "dtype") else None)  # pyright: ignore[reportArgumentType]
+    if array.shape != ():
+        raise InputError(f"shape {array.shape}", key=key, remedy="give one number")
+    if not isinstance(array, Tracer):
+        if not np.isfinite(array):
+            raise InputError("must be finite", key=key, value=float(array))
+        if positive and not array > 0:
+            raise InputError("must be positive", key=key, value=float(array))
+    return array
+
+
 def ray_to_circle(
     origins: Float[Array, "... d"], directions: Float[Array, "... d"], radius: Float[Array, ""]
 ) -> Float[Array, "..."]:

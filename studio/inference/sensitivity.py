@@ -8,8 +8,8 @@ numbers than there are parameters.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -153,14 +153,15 @@ def _rows(
         def of_parameters(change: Array, channels: Array) -> tuple[Array, Array]:
             return measured_from(*sent(change), channels)
 
-        return partial(_forward, of_parameters, still), total
+        return functools.partial(_forward, of_parameters, still), total
 
     carrier, push = jax.linearize(sent, still)
     directions = jax.vmap(lambda unit: ravel_pytree(push(unit))[0])(jnp.eye(total, dtype=dtype))
     flat_carrier, unravel = ravel_pytree(carrier)
 
     def of_channel(flat: Array, channel: Array) -> tuple[Array, Array]:
-        mean, information = measured_from(*unravel(flat), channel[None])
+        emitted, values = unravel(flat)
+        mean, information = measured_from(emitted, values, channel[None])
         return mean[0], information[0]
 
     def rows(channels: Array) -> tuple[Array, Array]:
@@ -174,6 +175,7 @@ def _forward(
     of_parameters: Callable[[Array, Array], tuple[Array, Array]], still: Array, channels: Array
 ) -> tuple[Float[Array, "n k all"], Float[Array, "n k"]]:
     """Derivatives of what channels measure, one parameter after the other, and the information of each number."""
-    _, push, information = jax.linearize(lambda change: of_parameters(change, channels), still, has_aux=True)
+    linear: Any = jax.linearize(lambda change: of_parameters(change, channels), still, has_aux=True)
+    _, push, information = linear
     slopes = jax.lax.map(push, jnp.eye(still.shape[0], dtype=still.dtype))
     return jnp.moveaxis(slopes, 0, -1).astype(jnp.float64), information

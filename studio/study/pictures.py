@@ -216,10 +216,14 @@ def _before_and_after(study: StudyPicture) -> tuple[View, View]:
 
 
 def _frames(study: StudyPicture) -> tuple[list[View], list[str]]:
-    """Views of the designs that the study went through, and of the one that it found, coloured by how far sensors moved."""
+    """Views of the designs that the study went through, and of the one that it found, coloured by how far sensors moved.
+
+    A design that was rounded to another number of sensors is none of these pictures: what moves is the same in all of them.
+    """
     steps = designs_of(study.baseline, study.trajectory, study.best_step)
     kept = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _FRAMES)).round().astype(int)) if steps else []
-    shown = [*(steps[index] for index in kept), (study.best_step, study.design)]
+    alike = study.design.sensors.count == study.baseline.sensors.count
+    shown = [*(steps[index] for index in kept), *([(study.best_step, study.design)] if alike or not steps else [])]
     distances = [displacement(study.baseline, design) for _, design in shown]
     high = max((float(np.max(distance)) for distance in distances if distance is not None), default=0.0)
     views = [
@@ -227,7 +231,8 @@ def _frames(study: StudyPicture) -> tuple[list[View], list[str]]:
         for (_, design), distance in zip(shown, distances, strict=True)
     ]
     captions = [f"step {step}" for step, _ in shown]
-    captions[-1] = f"best feasible design, of step {study.best_step}"
+    if alike:
+        captions[-1] = f"best feasible design, of step {study.best_step}"
     return views, captions
 
 

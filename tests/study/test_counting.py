@@ -14,6 +14,7 @@ import pytest
 from studio import InputError, LocalRunner, Study, replace
 from studio.detector import PhotosensorArray, cost, sensor_type
 from studio.io.geometry import save_detector
+from studio.rendering.probe import opengl
 from studio.study import read_experiment
 from studio.study.assembly import assemble
 from studio.study.certificate import certify
@@ -94,7 +95,13 @@ def test_the_result_says_how_many_and_what_rounding_cost(found):
 
 
 def test_pictures_of_other_numbers_of_sensors_are_made(found):
-    assert {path.name for path in (found.directory / "figures").iterdir()} >= {"layout.png", "history.png"}
+    """What moves are the places that the study weighed, all of them in every picture."""
+    pictures = {
+        "layout.png",
+        "history.png",
+        *(("layout_3d.png", "moving.gif", "layout.html") if opengl().works else ()),
+    }
+    assert {path.name for path in (found.directory / "figures").iterdir()} == pictures
 
 
 def test_it_is_questioned_like_any_other(file, found):

@@ -1,7 +1,16 @@
 """Time projection chambers in liquid argon: from deposits to what wires record."""
 
+from .field_response import FieldResponse, field_response
 from .signals import PlaneSignals, WireReadout, WireVoltages
 from .simulator import TPCSimulator
 from .windows import Windows
 
-__all__ = ["PlaneSignals", "TPCSimulator", "Windows", "WireReadout", "WireVoltages"]
+__all__ = [
+    "FieldResponse",
+    "PlaneSignals",
+    "TPCSimulator",
+    "Windows",
+    "WireReadout",
+    "WireVoltages",
+    "field_response",
+]

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import studio
-from tests.simulation.tpc.cold_electronics import pulse
+from tests.simulation.tpc.shaping import pulse
 
 TICK = 200.0
 TIME = np.arange(100) * TICK + 15_000.0
 IMPACTS = (-0.35, 0.1, 0.2, 0.43)
-PULSE = jnp.asarray(pulse(np.arange(60) * TICK) * TICK)
+PULSE = jnp.asarray(pulse(60, TICK) * TICK)
 
 # What is varied, its value and the step of differences; 30 mm of drift keep the window short.
 VALUES = {

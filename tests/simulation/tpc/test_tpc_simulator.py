@@ -64,7 +64,9 @@ def test_what_is_collected_is_what_drifts(direction):
     assert float(found.outside) < 1e-6
 
 
-@pytest.mark.parametrize(("pitch", "gap", "biases"), [(2.5, 3.0, (-200.0, 0.0, 440.0)), (4.7, 4.8, (-365.0, 0.0, 860.0))])
+@pytest.mark.parametrize(
+    ("pitch", "gap", "biases"), [(2.5, 3.0, (-200.0, 0.0, 440.0)), (4.7, 4.8, (-365.0, 0.0, 860.0))]
+)
 def test_pitch_and_gap_keep_the_charge_that_passes(pitch, gap, biases):
     detector = small_tpc(pitch, gap, biases)
     event = track((0.2, 0.5, 0.7))
@@ -137,7 +139,8 @@ def scalar():
     event = track((0.3, 0.2, 0.9), 30.0, count=10)
     simulator = TPCSimulator().fitted(tank(), [event], room=10.0)
     weights = [
-        jnp.asarray(np.random.default_rng(index).normal(size=(plane.slots, 700))) for index, plane in enumerate(tank().planes)
+        jnp.asarray(np.random.default_rng(index).normal(size=(plane.slots, 700)))
+        for index, plane in enumerate(tank().planes)
     ]
 
     def value(leaves):
