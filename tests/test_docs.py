@@ -247,7 +247,11 @@ def test_every_test_file_is_named_where_claims_are_verified():
     named = set(re.findall(r"tests/([\w/]+\.py)", text))
     assert all((ROOT / "tests" / name).is_file() for name in named)
     claims = ("known_answers", "simulation", "inference", "gradients", "event")
-    present = {f"{name}/{path.name}" for name in claims for path in (ROOT / "tests" / name).glob("test_*.py")}
+    present = {
+        path.relative_to(ROOT / "tests").as_posix()
+        for name in claims
+        for path in (ROOT / "tests" / name).rglob("test_*.py")
+    }
     assert present <= named, present - named
 
 

@@ -121,13 +121,14 @@ def searched(family, apart, options, seed):
     free = {"modes": Free(scale=1.0)}
     spacing = apart(family.positions)
     rate = {"kind": "adam", "learning_rate": options.learning_rate}
+    optimiser = {"kind": "lbfgs"} if options.optimiser == "lbfgs" else rate
     gradient = optimise(
         family.tree,
         free,
         constraints=spacing,
-        optimiser=rate,
+        optimiser=optimiser,
         steps=options.steps,
-        evaluate=lambda tree, step: family.with_gradients([(tree, step)])[0],
+        evaluate=lambda tree, _: family.with_gradients([(tree, 0)])[0],  # all events at every step
         gradient_check=False,
     )
     black = black_box(
@@ -165,7 +166,12 @@ def case(count, options, runner):
             gains[name].append(round(start - solution.objective, 5))
     cost = {"gradient": options.gradient_cost, "cma_es": 1.0}
     line = {"parameters": count, "seeds": options.seeds, "events_a_design": options.events, "steps": options.steps}
-    line |= {"evaluations": options.evaluations, "coarse": options.coarse, "gradient_cost": options.gradient_cost}
+    line |= {
+        "optimiser": options.optimiser,
+        "evaluations": options.evaluations,
+        "coarse": options.coarse,
+        "gradient_cost": options.gradient_cost,
+    }
     for name, events in rows.items():
         arrived = [events_needed for events_needed in events if events_needed is not None]
         # The middle one, where those that never arrive are the last.
@@ -185,6 +191,7 @@ def main():
     parser.add_argument("--events", type=int, default=40, help="events a design is judged by")
     parser.add_argument("--steps", type=int, default=100, help="of the gradient")
     parser.add_argument("--evaluations", type=int, default=3000, help="of CMA-ES")
+    parser.add_argument("--optimiser", choices=("adam", "lbfgs"), default="lbfgs", help="of the gradient")
     parser.add_argument("--learning-rate", type=float, default=0.03)
     parser.add_argument("--gradient-cost", type=float, default=3.0)
     parser.add_argument("--coarse", action="store_true", help="a coarse simulation, whose figures mean little")
