@@ -191,7 +191,7 @@ def main():
     parser.add_argument("--events", type=int, default=40, help="events a design is judged by")
     parser.add_argument("--steps", type=int, default=100, help="of the gradient")
     parser.add_argument("--evaluations", type=int, default=3000, help="of CMA-ES")
-    parser.add_argument("--optimiser", choices=("adam", "lbfgs"), default="lbfgs", help="of the gradient")
+    parser.add_argument("--optimiser", choices=("adam", "lbfgs"), default="adam", help="of the gradient")
     parser.add_argument("--learning-rate", type=float, default=0.03)
     parser.add_argument("--gradient-cost", type=float, default=3.0)
     parser.add_argument("--coarse", action="store_true", help="a coarse simulation, whose figures mean little")
