@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike
 from scipy.stats import qmc
 
 from .. import paths
+from .._arrays import as_floating
 from .._checks import InputError, choice_remedy
 from .tracing import traced
 from .transforms import AbstractBound, Angle, Interval, Positive, Simplex, Tied, Unbounded, UnitVector, check_start
@@ -155,7 +156,7 @@ class DesignSpace(eqx.Module):
         """The coordinates of given values of the free leaves."""
         result = {}
         for name, bound, unit, _ in self._rows():
-            values = bound.inverse(_floating(leaves[name]))
+            values = bound.inverse(as_floating(leaves[name]))
             result[name] = values / jnp.asarray(unit, values.dtype)
         return result
 
@@ -231,7 +232,7 @@ class DesignSpace(eqx.Module):
             leaves[name] = sampled if mask is None else np.where(mask, sampled, here)
             position += count
         return self.coordinates(
-            {name: jnp.asarray(leaves[name], _floating(paths.get(tree, name)).dtype) for name in leaves}
+            {name: jnp.asarray(leaves[name], as_floating(paths.get(tree, name)).dtype) for name in leaves}
         )
 
     def _rows(self):
@@ -253,7 +254,7 @@ def _coordinates_of(space: DesignSpace, leaves: Mapping[str, ArrayLike]) -> dict
 
 def coordinates_of(space: DesignSpace, tree: Any) -> dict[str, np.ndarray]:
     """`space.pack`, compiled, on the host."""
-    return jax.device_get(_coordinates_of(space, {name: _floating(paths.get(tree, name)) for name in space.leaders}))
+    return jax.device_get(_coordinates_of(space, {name: as_floating(paths.get(tree, name)) for name in space.leaders}))
 
 
 @eqx.filter_jit
@@ -291,11 +292,6 @@ def _unit_cube_point(dimensions: int, seed: int, index: int) -> np.ndarray:
         return np.random.default_rng([seed, index]).random(dimensions)
     count = max(2, 1 << (index - 1).bit_length() if index > 1 else 2)
     return qmc.Sobol(dimensions, scramble=True, rng=seed).random(count)[index - 1]
-
-
-def _floating(value: Any) -> Array:
-    array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
 
 
 def _real_leaf(tree: Any, name: str) -> np.ndarray:

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
+from .._arrays import as_number
 from .._checks import InputError, whole_number
-from ..geometry.charts import as_number
 from ..units import V, fC, m, mV, ns, us
 
 #: Poles of the shaper in units of 1/shaping time, a fifth-order filter with complex conjugate poles.

@@ -8,6 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._arrays import as_floating
 from .._checks import InputError
 
 
@@ -42,9 +43,9 @@ class DriftVolumes(eqx.Module):
         if raw.shape == self.direction.shape:
             raw = raw - jnp.sum(raw * self.direction, axis=-1, keepdims=True) * self.direction
         self.across = _normalised("across", raw)
-        self.length = _floating(length)
-        self.width = _floating(width)
-        self.field = _floating(field)
+        self.length = as_floating(length)
+        self.width = as_floating(width)
+        self.field = as_floating(field)
 
     def __check_init__(self):
         count = self.anode.shape[0]
@@ -122,13 +123,8 @@ class DriftVolumes(eqx.Module):
         return jnp.where(hit, low, 0.0), jnp.where(hit, high, 0.0)
 
 
-def _floating(value) -> Array:
-    array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
-
-
 def _vectors(key: str, value) -> Array:
-    array = _floating(value)
+    array = as_floating(value)
     if array.ndim != 2 or array.shape[-1] != 3 or array.shape[0] < 1:
         raise InputError(f"shape {array.shape}", key=key, remedy="give shape (volumes, 3)")
     if not isinstance(array, Tracer) and not np.isfinite(array).all():

@@ -8,6 +8,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
+from .._arrays import as_floating
 from .._checks import InputError
 from .sensor_types import SensorType
 
@@ -50,16 +51,16 @@ class PhotosensorArray(eqx.Module):
     ):
         default = jnp.result_type(float)
         self.types = tuple(types)
-        self.uv = _floating(uv)
+        self.uv = as_floating(uv)
         self.patch = jnp.asarray(patch, jnp.int32)
         count = self.uv.shape[0] if self.uv.ndim == 2 else 0
         if count == 0:
             raise InputError("no sensors", key="sensors", remedy="give at least one sensor")
         self.kind = jnp.zeros(count, jnp.int32) if kind is None else jnp.asarray(kind, jnp.int32)
         type_radii = jnp.asarray([entry.radius for entry in self.types], default)
-        self.radius = type_radii[self.kind] if radius is None else _floating(radius)
-        self.efficiency = jnp.ones(len(self.types), default) if efficiency is None else _floating(efficiency)
-        self.weight = jnp.ones(count, default) if weight is None else _floating(weight)
+        self.radius = type_radii[self.kind] if radius is None else as_floating(radius)
+        self.efficiency = jnp.ones(len(self.types), default) if efficiency is None else as_floating(efficiency)
+        self.weight = jnp.ones(count, default) if weight is None else as_floating(weight)
 
     def __check_init__(self):
         count = len(self.uv)
@@ -98,11 +99,6 @@ class PhotosensorArray(eqx.Module):
         kept = (np.asarray(leaf)[index] for leaf in (self.uv, self.patch, self.kind, self.radius))
         uv, patch, kind, radius = kept
         return PhotosensorArray(uv, patch, self.types, kind, radius, self.efficiency)
-
-
-def _floating(value: Array | np.ndarray) -> Array:
-    array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
 
 
 def _require(array: Array, condition, key: str, problem: str, remedy: str) -> None:

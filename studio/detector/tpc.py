@@ -10,9 +10,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._arrays import as_number
 from .._checks import InputError
 from ..geometry import Box
-from ..geometry.charts import as_number
 from ..medium import LiquidArgon
 from ..units import mm
 from .cold_electronics import ColdElectronics

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._arrays import as_number
 from .._checks import InputError, whole_number
-from ..geometry.charts import as_number
 from .drift_volumes import DriftVolumes
 
 

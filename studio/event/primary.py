@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._arrays import as_floating
 from .._checks import InputError, choice_remedy
 
 PARTICLES = ("mu-", "mu+", "e-", "e+", "point")
@@ -46,11 +47,11 @@ class Primary(eqx.Module):
         if particle not in known:
             raise InputError("unknown particle", key="particle", value=particle, remedy=choice_remedy(particle, known))
         self.particle = particle
-        self.vertex = _floating(vertex)
-        raw = _floating(direction)
+        self.vertex = as_floating(vertex)
+        raw = as_floating(direction)
         self.direction = raw / jnp.sqrt(jnp.sum(raw**2, axis=-1, keepdims=True))
-        self.kinetic_energy = _floating(kinetic_energy)
-        self.time = jnp.broadcast_to(_floating(time), self.kinetic_energy.shape)
+        self.kinetic_energy = as_floating(kinetic_energy)
+        self.time = jnp.broadcast_to(as_floating(time), self.kinetic_energy.shape)
 
     def __check_init__(self):
         batch = jnp.shape(self.kinetic_energy)
@@ -84,11 +85,6 @@ def stack(primaries: list[Primary]) -> Primary:
     if not primaries or any(p.particle != primaries[0].particle for p in primaries):
         raise InputError("primaries of one particle are needed", key="events", remedy="group events by particle")
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *primaries)
-
-
-def _floating(value) -> Array:
-    array = jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.result_type(float))
 
 
 def require_light(primary: Primary) -> None:

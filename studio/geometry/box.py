@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from .._arrays import as_size
 from .base import AbstractVolume
-from .charts import as_size, ray_to_slab
+from .charts import ray_to_slab
 
 # For each face: the axis it stands across, its side, and the two axes of its chart.
 _AXIS = np.array([0, 0, 1, 1, 2, 2])

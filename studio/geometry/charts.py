@@ -1,46 +1,9 @@
-"""What the volumes share: checked sizes and distances from inside to circles, spheres and slabs."""
+"""What the volumes share: distances from inside to circles, spheres and slabs."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
-
-from .._checks import InputError
-
-
-def as_size(value: float | Array, key: str, shape: tuple[int, ...] = ()) -> Array:
-    """`value` as a floating array of `shape`; concrete values must be positive and finite.
-
-    **Raises** `InputError` naming `key`. Traced values are trusted: bounds hold them.
-    """
-    array = jnp.asarray(value, dtype=jnp.result_type(float) if not hasattr(value, "dtype") else None)
-    if array.shape != shape:
-        raise InputError(f"expected shape {shape}, got {array.shape}", key=key, remedy="give lengths in mm")
-    if not isinstance(array, Tracer):
-        numbers = np.asarray(array)
-        if not np.all(np.isfinite(numbers) & (numbers > 0)):
-            raise InputError(
-                "must be positive and finite", key=key, value=numbers.tolist(), remedy="give a length in mm"
-            )
-    return array
-
-
-def as_number(value: object, key: str, *, positive: bool = False) -> Float[Array, ""]:
-    """`value` as one floating number; a concrete one must be finite, and more than zero where asked.
-
-    **Raises** `InputError` naming `key`. Traced values are trusted: bounds hold them.
-    """
-    array = jnp.asarray(value, dtype=jnp.result_type(float) if not hasattr(value, "dtype") else None)  # pyright: ignore[reportArgumentType]
-    if array.shape != ():
-        raise InputError(f"shape {array.shape}", key=key, remedy="give one number")
-    if not isinstance(array, Tracer):
-        if not np.isfinite(array):
-            raise InputError("must be finite", key=key, value=float(array))
-        if positive and not array > 0:
-            raise InputError("must be positive", key=key, value=float(array))
-    return array
 
 
 def ray_to_circle(

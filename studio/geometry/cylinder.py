@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from .._arrays import as_size
 from .base import AbstractVolume
-from .charts import as_size, ray_to_circle, ray_to_slab
+from .charts import ray_to_circle, ray_to_slab
 
 BARREL, TOP, BOTTOM = 0, 1, 2
 

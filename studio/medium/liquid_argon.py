@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._arrays import as_number, as_size
 from .._checks import InputError
-from ..geometry.charts import as_size
 from ..units import cm, eV, m, ms, s
 from .base import AbstractMedium
 from .recombination import AbstractRecombination, ModifiedBox
@@ -71,16 +70,26 @@ class LiquidArgon(AbstractMedium):
         absorption_length: float | Array = 20 * m,
         rayleigh_length: float | Array = 99.9 * cm,
     ):
-        self.temperature = _positive(temperature, "medium.temperature", "give kelvin")
-        self.electron_lifetime = _positive(electron_lifetime, "medium.electron_lifetime", "give ns")
-        self.longitudinal_diffusion = _positive(
-            longitudinal_diffusion, "medium.longitudinal_diffusion", "give mm²/ns, for example 4.0 * cm**2 / s"
+        self.temperature = as_number(temperature, "medium.temperature", positive=True, remedy="give kelvin")
+        self.electron_lifetime = as_number(
+            electron_lifetime, "medium.electron_lifetime", positive=True, remedy="give ns"
         )
-        self.transverse_diffusion = _positive(
-            transverse_diffusion, "medium.transverse_diffusion", "give mm²/ns, for example 8.8 * cm**2 / s"
+        self.longitudinal_diffusion = as_number(
+            longitudinal_diffusion,
+            "medium.longitudinal_diffusion",
+            positive=True,
+            remedy="give mm²/ns, for example 4.0 * cm**2 / s",
         )
-        self.w_ion = _positive(w_ion, "medium.w_ion", "give MeV, for example 23.6 * eV")
-        self.excitation_ratio = _positive(excitation_ratio, "medium.excitation_ratio", "give excited atoms per ion")
+        self.transverse_diffusion = as_number(
+            transverse_diffusion,
+            "medium.transverse_diffusion",
+            positive=True,
+            remedy="give mm²/ns, for example 8.8 * cm**2 / s",
+        )
+        self.w_ion = as_number(w_ion, "medium.w_ion", positive=True, remedy="give MeV, for example 23.6 * eV")
+        self.excitation_ratio = as_number(
+            excitation_ratio, "medium.excitation_ratio", positive=True, remedy="give excited atoms per ion"
+        )
         self.recombination = ModifiedBox() if recombination is None else recombination
         self.absorption_length = as_size(absorption_length, "medium.absorption_length")
         self.rayleigh_length = as_size(rayleigh_length, "medium.rayleigh_length")
@@ -148,12 +157,3 @@ def _squared_index(wavelength: float | Float[Array, "..."]) -> tuple[Float[Array
 def _rayleigh_shape(wavelength: float | Float[Array, "..."]) -> Float[Array, "..."]:
     squared, _ = _squared_index(wavelength)
     return ((squared - 1) * (squared + 2)) ** 2 / (jnp.asarray(wavelength) / REFERENCE_WAVELENGTH) ** 4
-
-
-def _positive(value: float | Array, key: str, remedy: str) -> Array:
-    array = jnp.asarray(value, dtype=jnp.result_type(float) if not hasattr(value, "dtype") else None)
-    if isinstance(array, Tracer):
-        return array
-    if array.shape != () or not (np.isfinite(array) and array > 0):
-        raise InputError("must be a positive finite number", key=key, value=np.asarray(array).tolist(), remedy=remedy)
-    return array

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._arrays import as_size
 from .._interpolation import UniformSpline
-from ..geometry.charts import as_size
 from ..units import m
 from .base import AbstractMedium
 

@@ -70,5 +70,5 @@ def test_without_field_nothing_survives_and_derivatives_are_finite(law):
 @pytest.mark.parametrize("law", [Birks, ModifiedBox, EllipsoidModifiedBox])
 def test_parameters_are_checked(law):
     name = next(iter(law.__init__.__annotations__))
-    with pytest.raises(InputError, match=f"recombination.{name}: must be a positive finite number"):
+    with pytest.raises(InputError, match=f"recombination.{name}: must be positive and finite"):
         law(-1.0)

@@ -15,8 +15,5 @@ def likelihood_of(simulator: AbstractSimulator, doubt: float = 0.0) -> AbstractL
     if isinstance(simulator, OpticalSimulator):
         return OpticalLikelihood(doubt)
     if isinstance(simulator, TPCSimulator):
-        if simulator.windows is None:
-            remedy = "give TPCSimulator().fitted(detector, events)"
-            raise InputError("its windows are not known", key="simulator", remedy=remedy)
-        return WireLikelihood(simulator.windows)
+        return WireLikelihood(simulator.known_windows())
     raise InputError("no likelihood for this simulator", key="simulator", value=type(simulator).__name__)

@@ -18,7 +18,8 @@ class WireLikelihood(AbstractLikelihood):
     """Voltages with normal noise whose spectrum is that of the electronics, and the rounding of the digitizer beside it.
 
     What is measured of a wire is the Fourier transform of its window, real and imaginary parts over the root of the
-    noise's power: independent numbers of unit variance, since the noise is stationary. The window counts as periodic.
+    noise's power: independent numbers of unit variance, since the noise is stationary. The window counts as periodic, and
+    rounding as white: at the highest frequencies, where nothing else is, that overstates it by a tenth.
 
     **Arguments**: `windows`, static: those of the simulator.
     """
@@ -38,7 +39,8 @@ class WireLikelihood(AbstractLikelihood):
     def judge(
         self, detector: TPC, readout: WireReadout, measured: tuple[Measured, ...], channels: Int[Array, " n"]
     ) -> Judged:
-        """−½ Σ (observed − mean)² of the whitened transforms. `readout` stands in the same windows."""
+        """−½ Σ (observed − mean)² of the whitened transforms. `readout` stands in the same windows: those of the simulator
+        follow the charge, so a hypothesis whose charge is elsewhere cannot be compared yet."""
         electronics, (of_wires,) = detector.electronics, measured
         counts = jnp.concatenate([plane.values.reshape(-1, plane.values.shape[-1]) for plane in readout.planes])
         voltage = (counts[channels] / (2**electronics.bits - 1) - electronics.pedestal) * electronics.full_scale

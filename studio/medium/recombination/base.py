@@ -6,11 +6,8 @@ import abc
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ..._checks import InputError
 from ...units import MeV, V, cm, kV
 
 LOWEST_LOSS = 1.0 * MeV / cm
@@ -53,15 +50,3 @@ def _bounded(loss: Float[Array, "..."]) -> Float[Array, "..."]:
     u = jnp.clip((loss - LOWEST_LOSS + _JOIN) / (2 * _JOIN), 0.0, 1.0)
     joined = LOWEST_LOSS + 2 * _JOIN * u**3 * (1 - u / 2)
     return jnp.where(loss > LOWEST_LOSS + _JOIN, loss, joined)
-
-
-def as_parameter(value: float | Array, key: str) -> Array:
-    """A positive finite scalar leaf. **Raises** `InputError` naming `key`; traced values are trusted."""
-    array = jnp.asarray(value, dtype=jnp.result_type(float) if not hasattr(value, "dtype") else None)
-    if isinstance(array, Tracer):
-        return array
-    if array.shape != () or not (np.isfinite(array) and array > 0):
-        raise InputError(
-            "must be a positive finite number", key=key, value=np.asarray(array).tolist(), remedy="see the law's source"
-        )
-    return array

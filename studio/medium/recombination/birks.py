@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jaxtyping import Array, Float
 
-from .base import AbstractRecombination, as_parameter, ionisation_density
+from ..._arrays import as_number
+from .base import AbstractRecombination, ionisation_density
 
 
 class Birks(AbstractRecombination):
@@ -19,8 +20,8 @@ class Birks(AbstractRecombination):
     constant: Float[Array, ""]
 
     def __init__(self, amplitude: float | Array = 0.800, constant: float | Array = 0.0486):
-        self.amplitude = as_parameter(amplitude, "recombination.amplitude")
-        self.constant = as_parameter(constant, "recombination.constant")
+        self.amplitude = as_number(amplitude, "recombination.amplitude", positive=True)
+        self.constant = as_number(constant, "recombination.constant", positive=True)
 
     def survival(self, loss, field, density, cosine=0.0):
         return self.amplitude / (1 + self.constant * ionisation_density(loss, field, density))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .base import AbstractRecombination, as_parameter, ionisation_density
+from ..._arrays import as_number
+from .base import AbstractRecombination, ionisation_density
 
 
 class EllipsoidModifiedBox(AbstractRecombination):
@@ -22,9 +23,9 @@ class EllipsoidModifiedBox(AbstractRecombination):
     ratio: Float[Array, ""]
 
     def __init__(self, alpha: float | Array = 0.904, beta_90: float | Array = 0.204, ratio: float | Array = 1.25):
-        self.alpha = as_parameter(alpha, "recombination.alpha")
-        self.beta_90 = as_parameter(beta_90, "recombination.beta_90")
-        self.ratio = as_parameter(ratio, "recombination.ratio")
+        self.alpha = as_number(alpha, "recombination.alpha", positive=True)
+        self.beta_90 = as_number(beta_90, "recombination.beta_90", positive=True)
+        self.ratio = as_number(ratio, "recombination.ratio", positive=True)
 
     def survival(self, loss, field, density, cosine=0.0):
         along = jnp.asarray(cosine) ** 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .base import AbstractRecombination, as_parameter, ionisation_density
+from ..._arrays import as_number
+from .base import AbstractRecombination, ionisation_density
 
 
 class ModifiedBox(AbstractRecombination):
@@ -20,8 +21,8 @@ class ModifiedBox(AbstractRecombination):
     beta: Float[Array, ""]
 
     def __init__(self, alpha: float | Array = 0.93, beta: float | Array = 0.212):
-        self.alpha = as_parameter(alpha, "recombination.alpha")
-        self.beta = as_parameter(beta, "recombination.beta")
+        self.alpha = as_number(alpha, "recombination.alpha", positive=True)
+        self.beta = as_number(beta, "recombination.beta", positive=True)
 
     def survival(self, loss, field, density, cosine=0.0):
         xi = self.beta * ionisation_density(loss, field, density)

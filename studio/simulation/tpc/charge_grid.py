@@ -91,7 +91,7 @@ def pulses(
     return Pulses(
         electrons=rows(charge.electrons / parts),
         place=rows(plane.number(flat[:, None] + at * across[:, None])),
-        width=rows(_root(charge.transverse_variance) / plane.pitch),
+        width=rows(charge.transverse_spread / plane.pitch),
         extent=rows(jnp.abs(across) / parts / plane.pitch),
         sample=rows((time - begin) / tick),
         spread=rows(jnp.sqrt(variance / tick**2 + KERNEL**2)),
@@ -183,9 +183,3 @@ def _ramp(x: Float[Array, "..."], width: Float[Array, "..."]) -> Float[Array, ".
     """∫ Φ(x/width) dx: x far above 0, 0 far below."""
     z = x / width
     return x * jax.scipy.special.ndtr(z) + width * jnp.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)
-
-
-def _root(variance: Float[Array, "..."]) -> Float[Array, "..."]:
-    """√, with derivative 0 at 0."""
-    positive = variance > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1.0)), 0.0)

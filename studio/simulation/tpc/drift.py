@@ -15,8 +15,6 @@ from ...medium import LiquidArgon
 from .drift_velocity import drift_velocity
 from .recombination import ionise
 
-__all__ = ["AnodeCharge", "DriftVolumes", "drift"]
-
 
 class AnodeCharge(eqx.Module):
     """Charge where it arrives. A deposit has one row, or more where it crosses from one drift volume into another.

@@ -1,7 +1,7 @@
 """Recombination at work: the electrons and photons that deposits make.
 
 The laws themselves are part of the medium (`studio.medium.recombination`), so that their parameters are leaves of the
-detector; their names are repeated here.
+detector.
 """
 
 from __future__ import annotations
@@ -12,18 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ...medium import LiquidArgon
-from ...medium.recombination import AbstractRecombination, Birks, EllipsoidModifiedBox, ModifiedBox
 from ...units import MeV, cm
-
-__all__ = [
-    "AbstractRecombination",
-    "Birks",
-    "EllipsoidModifiedBox",
-    "Ionisation",
-    "ModifiedBox",
-    "energy_loss",
-    "ionise",
-]
 
 POINT_LOSS = 2.1 * MeV / cm
 """Energy loss at which a deposit without length is counted: that of a minimum-ionising particle. Simulations write a few

@@ -42,9 +42,8 @@ class TPCSimulator(AbstractSimulator):
 
     **Arguments**, all static:
 
-    - `segments`: pieces of a particle's track.
-    - `kink_modes`: scattering of a track as information matrices know it: so many smooth modes in each of two planes. What
-      is left out bends a track of length L less than θL/(10 n²) for a total angle θ: 0.02 mm in 2 m of a 500 MeV muon at 16.
+    - `segments`: pieces of a particle's track. Information matrices know its scattering from piece to piece, so that the
+      direction at the vertex is known no better than pieces can tell, and their cost grows with the number.
     - `bins`: places across a pitch at which the field response is taken.
     - `around`: on how many wires to either side of the nearest one a charge induces currents.
     - `start`: height above the collection plane in mm where the field response begins; farther away charge induces nothing.
@@ -55,7 +54,6 @@ class TPCSimulator(AbstractSimulator):
     """
 
     segments: int = eqx.field(static=True)
-    kink_modes: int = eqx.field(static=True)
     bins: int = eqx.field(static=True)
     around: int = eqx.field(static=True)
     start: float = eqx.field(static=True)
@@ -67,7 +65,6 @@ class TPCSimulator(AbstractSimulator):
     def __init__(
         self,
         segments: int = 100,
-        kink_modes: int = 16,
         bins: int = 10,
         around: int = 10,
         start: float = 100.0 * mm,
@@ -76,7 +73,6 @@ class TPCSimulator(AbstractSimulator):
         windows: Windows | None = None,
     ):
         self.segments = whole_number("segments", segments, least=2)
-        self.kink_modes = min(whole_number("kink_modes", kink_modes), self.segments)
         self.bins, self.around = whole_number("bins", bins), whole_number("around", around)
         self.start, self.step, self.span, self.windows = float(start), float(step), float(span), windows
         self.chunk = 2**31 - 1  # all channels at once: they share their transforms
@@ -100,12 +96,16 @@ class TPCSimulator(AbstractSimulator):
         of_charge, of_noise = jax.random.split(key)
         charge = self._fluctuating_charge(detector, event, of_charge)
         if self.windows is not None:
-            return self._recorded(detector, charge, self.responses(detector), of_noise)
-        if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((detector, charge))):
-            simulator = self._whole(detector)
-            return simulator._recorded(detector, charge, simulator.responses(detector), of_noise)
-        simulator = self._around_charge(detector, [charge])
-        return simulator._recorded(detector, charge, simulator.responses(detector), of_noise, everywhere=True)
+            signals, outside = self._signals(detector, charge, self.responses(detector))
+            return self._digitized(detector, signals, outside, of_noise)
+        known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((detector, charge)))
+        simulator = self._around_charge(detector, [charge]) if known else self._whole(detector)
+        signals, outside = simulator._signals(detector, charge, simulator.responses(detector))
+        volumes, ticks = detector.volumes.count, detector.electronics.ticks
+        everywhere = tuple(
+            placed(signal, volumes, plane.slots, ticks) for signal, plane in zip(signals, detector.planes, strict=True)
+        )
+        return self._digitized(detector, everywhere, outside, of_noise)
 
     def deposits(self, detector: TPC, event: Primary | Deposits, latents: Array | None = None) -> Deposits:
         """The deposits of an event; those of a particle are made here, with `latents` the fluctuations of its track."""
@@ -118,7 +118,7 @@ class TPCSimulator(AbstractSimulator):
 
     def responses(self, detector: TPC) -> Spectra:
         """How the wires around an electron answer it, plane by plane, as transforms over the samples of the windows."""
-        assert self.windows is not None
+        windows = self.known_windows()
         check_same_field(detector.volumes)
         impacts = (np.arange(self.bins) + 0.5) / self.bins - 0.5
         found = field_response(
@@ -140,22 +140,21 @@ class TPCSimulator(AbstractSimulator):
         # The preamplifiers invert: collected electrons make positive pulses.
         return tuple(
             response_spectrum(-current, self.step, detector.electronics, size.samples)
-            for current, size in zip(near, self.windows.planes, strict=True)
+            for current, size in zip(near, windows.planes, strict=True)
         )
 
     # ---- what inference asks for -----------------------------------------------------------------------------------
 
     def latent_count(self, event: Primary | Deposits) -> int:
-        return 0 if isinstance(event, Deposits) else 1 + 2 * self.kink_modes
+        return 0 if isinstance(event, Deposits) else track_latent_count(self.segments)
 
     def emit(self, detector: TPC, event: Primary | Deposits, latents: Array) -> AnodeCharge:
-        full = None if isinstance(event, Deposits) else _of_segments(latents, self.segments)
-        deposits = self.deposits(detector, event, full)
+        deposits = self.deposits(detector, event, None if isinstance(event, Deposits) else latents)
         return drift(deposits, detector.volumes, detector.medium, detector.space_charge)
 
     def receive(self, detector: TPC, emitted: AnodeCharge, channels: Array) -> WireVoltages:
         """Voltages of channels of the windows: the wires of one plane after the other, volume by volume."""
-        signals, _ = self._signals_and_outside(detector, emitted, self.responses(detector))
+        signals, _ = self._signals(detector, emitted, self.responses(detector))
         lengths = [
             lengths_in(plane.lengths(detector.volumes), signal)
             for plane, signal in zip(detector.planes, signals, strict=True)
@@ -166,6 +165,13 @@ class TPCSimulator(AbstractSimulator):
         )
 
     # ---- windows ---------------------------------------------------------------------------------------------------
+
+    def known_windows(self) -> Windows:
+        """The windows. **Raises** `InputError` where there are none."""
+        if self.windows is None:
+            remedy = "give TPCSimulator().fitted(detector, events)"
+            raise InputError("its windows are not known", key="simulator", remedy=remedy)
+        return self.windows
 
     def fitted(self, detector: TPC, events: Sequence[Primary | Deposits], room: float = 0.0) -> TPCSimulator:
         """This simulator with windows that hold the charge of each of these events, and `room` mm more to every side."""
@@ -183,9 +189,7 @@ class TPCSimulator(AbstractSimulator):
         return self._with(joined(found))
 
     def _with(self, windows: Windows) -> TPCSimulator:
-        return TPCSimulator(
-            self.segments, self.kink_modes, self.bins, self.around, self.start, self.step, self.span, windows
-        )
+        return TPCSimulator(self.segments, self.bins, self.around, self.start, self.step, self.span, windows)
 
     def _with_windows(self, detector: TPC, event: Primary | Deposits) -> TPCSimulator:
         if self.windows is not None:
@@ -207,7 +211,7 @@ class TPCSimulator(AbstractSimulator):
     @eqx.filter_jit
     def _expected(self, detector: TPC, event: Primary | Deposits, spectra: Spectra) -> WireReadout:
         charge = drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
-        signals, outside = self._signals_and_outside(detector, charge, spectra)
+        signals, outside = self._signals(detector, charge, spectra)
         electronics = detector.electronics
         planes = tuple(PlaneSignals(electronics.counts(plane.values), plane.origin) for plane in signals)
         return self._readout(detector, planes, electronics.counts(jnp.zeros(())), outside)
@@ -224,15 +228,12 @@ class TPCSimulator(AbstractSimulator):
         return _fluctuating(of_charge, charge, deposits, detector)
 
     @eqx.filter_jit
-    def _recorded(
-        self, detector: TPC, charge: AnodeCharge, spectra: Spectra, key: PRNGKeyArray, everywhere: bool = False
+    def _digitized(
+        self, detector: TPC, signals: tuple[PlaneSignals, ...], outside: Array, key: PRNGKeyArray
     ) -> WireReadout:
-        """Charge with noise, digitized: in the windows, or `everywhere`."""
-        signals, outside = self._signals_and_outside(detector, charge, spectra)
+        """Voltages with noise, in whole digitizer counts."""
         electronics, planes = detector.electronics, []
         for one, signal, plane in zip(jax.random.split(key, len(signals)), signals, detector.planes, strict=True):
-            if everywhere:
-                signal = placed(signal, detector.volumes.count, plane.slots, electronics.ticks)
             lengths = lengths_in(plane.lengths(detector.volumes), signal)
             voltage = signal.values + noise(one, lengths, electronics, signal.values.shape[-1])
             planes.append(PlaneSignals(electronics.digitized(voltage), signal.origin))
@@ -247,12 +248,12 @@ class TPCSimulator(AbstractSimulator):
         begin = detector.electronics.trigger_offset + self.start / charge.velocity[0]
         return pulses(charge, plane, detector.volumes, begin, detector.electronics.tick, parts)
 
-    def _signals_and_outside(
+    @eqx.filter_jit
+    def _signals(
         self, detector: TPC, charge: AnodeCharge, spectra: Spectra
     ) -> tuple[tuple[PlaneSignals, ...], Float[Array, ""]]:
         """Voltages of every plane in its windows, and the largest part of the charge that the windows of a plane miss."""
-        windows = self.windows
-        assert windows is not None
+        windows = self.known_windows()
         held = volumes_held(charge, windows, detector.volumes.count)
         after, found, inside = windows.after, [], []
         for plane, size, spectrum in zip(detector.planes, windows.planes, spectra, strict=True):
@@ -277,13 +278,3 @@ def _fluctuating(key: PRNGKeyArray, charge: AnodeCharge, deposits: Deposits, det
     variance = charge.electrons * (1 - survived * (1 - _FANO))
     step = jnp.sqrt(jnp.maximum(variance, 0.0)) * jax.random.normal(key, variance.shape, variance.dtype)
     return eqx.tree_at(lambda tree: tree.electrons, charge, jnp.maximum(charge.electrons + step, 0.0))
-
-
-def _of_segments(latents: Float[Array, " latents"], segments: int) -> Float[Array, " all"]:
-    """The latents of a track from those of its range and of smooth modes of scattering: cosines along the segments."""
-    modes = (latents.shape[0] - 1) // 2
-    along = (np.arange(segments) + 0.5) / segments
-    basis = np.sqrt(2 / segments) * np.cos(np.pi * along[:, None] * np.arange(modes))
-    basis[:, 0] /= np.sqrt(2)
-    kinks = jnp.asarray(basis, latents.dtype) @ latents[1:].reshape(modes, 2)
-    return jnp.concatenate([latents[:1], kinks.reshape(-1)])

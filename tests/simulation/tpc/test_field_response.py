@@ -95,7 +95,6 @@ def test_integrals_and_lobes_are_those_of_garfield(name):
     for plane in (0, 1):
         theirs = np.array([published(name)[plane][round(3 * impact, 3)] for impact in IMPACTS])
         ours, theirs = (0.5 * np.sum(np.abs(current), axis=-1) * TICK for current in (own[plane], theirs))
-        print(name, plane, ours, theirs)
         np.testing.assert_allclose(ours, theirs, rtol=0.04)
 
 
