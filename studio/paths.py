@@ -41,6 +41,12 @@ def leaf_paths(tree: Any) -> list[str]:
     return [path for path, _ in _leaves(tree, "")]
 
 
+def alike(first: Any, second: Any) -> bool:
+    """Whether two trees have the same leaves, of the same shapes."""
+    shapes = [[(path, getattr(leaf, "shape", ())) for path, leaf in _leaves(tree, "")] for tree in (first, second)]
+    return shapes[0] == shapes[1]
+
+
 def _leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     children = _children(node)
     if children is None:

@@ -159,8 +159,8 @@ def test_the_tutorial_runs_with_the_real_physics(folder, capsys):
         assert re.search(rf"{kind} +│ {name}", printed), f"{kind} {name}"
     for words in (
         "reconstruction failed: baseline",
-        "vertex_resolution:",
-        "after (mean log)",
+        "│ vertex_resolution ",
+        "│ mean log ",
         "feasible",
         "gain of first",
     ):

@@ -24,8 +24,9 @@ class WirePlane(eqx.Module):
     - `height`: distance from the collection plane against the drift, in mm; 0 for the collection plane itself.
     - `bias`: V.
     - `wire_radius`: mm; 150 µm wires by default.
-    - `slots`, static: number of wires there is room for. The wires stand symmetrically about the centre of the plane, and those
-      beyond its edge have no length, so the pitch may change without compiling anew: choose `slots_for` the smallest pitch.
+    - `offset`: by how far the wires stand off symmetry about the centre of the plane, across them, in mm.
+    - `slots`, static: number of wires there is room for. Those beyond the edge of the plane have no length, so the pitch may
+      change without compiling anew: choose `slots_for` the smallest pitch.
 
     **Raises** `InputError` for a pitch or radius that is not positive, wires that touch, and numbers that are not finite.
     """
@@ -35,9 +36,10 @@ class WirePlane(eqx.Module):
     height: Float[Array, ""]
     bias: Float[Array, ""]
     wire_radius: Float[Array, ""]
+    offset: Float[Array, ""]
     slots: int = eqx.field(static=True)
 
-    def __init__(self, pitch, angle=0.0, height=0.0, bias=0.0, wire_radius=0.075, *, slots: int):
+    def __init__(self, pitch, angle=0.0, height=0.0, bias=0.0, wire_radius=0.075, offset=0.0, *, slots: int):
         self.pitch = as_number(pitch, "pitch", positive=True)
         self.angle, self.height, self.bias = (
             as_number(angle, "angle"),
@@ -45,6 +47,7 @@ class WirePlane(eqx.Module):
             as_number(bias, "bias"),
         )
         self.wire_radius = as_number(wire_radius, "wire_radius", positive=True)
+        self.offset = as_number(offset, "offset")
         self.slots = whole_number("slots", slots)
 
     def __check_init__(self):
@@ -71,11 +74,11 @@ class WirePlane(eqx.Module):
     @property
     def coordinates(self) -> Float[Array, " slots"]:
         """Where each wire stands across the wires, from the centre of the plane, in mm."""
-        return (jnp.arange(self.slots) - 0.5 * (self.slots - 1)) * self.pitch
+        return self.offset + (jnp.arange(self.slots) - 0.5 * (self.slots - 1)) * self.pitch
 
     def number(self, coordinate: Float[Array, "..."]) -> Float[Array, "..."]:
         """The wire number, not rounded, of a place across the wires in mm from the centre of the plane."""
-        return coordinate / self.pitch + 0.5 * (self.slots - 1)
+        return (coordinate - self.offset) / self.pitch + 0.5 * (self.slots - 1)
 
     def lengths(self, volumes: DriftVolumes) -> Float[Array, "volumes slots"]:
         """Length in mm of each wire within the rectangle of each anode plane; 0 beyond its edge."""

@@ -13,9 +13,12 @@ from scipy.stats import norm
 
 from .._checks import InputError, StudioError, choice_remedy
 from ..geometry import AbstractVolume
+from ..medium import LiquidArgon
 from ..units import cm
 from .energy_loss import csda_range
-from .primary import PARTICLES, Primary
+from .primary import CHARGE_ONLY, PARTICLES, Primary
+from .scattering import RADIATION_LENGTH
+from .stopping import HEAVY, mass_range
 
 BEAM = (1.0, 0.0, 0.0)
 """The direction that the word "beam" means: +x, horizontal in a tank whose axis is z."""
@@ -24,7 +27,6 @@ _ATTEMPTS = 256  # draws an event may take to be accepted
 _ROUND = 32  # draws at a time
 _BLOCK = 64  # events whose draws are looked at together
 _COORDINATES = 6  # uniform numbers a draw takes
-_SHOWER_LENGTH = 4.0 * 36.08 * cm  # 36.08 cm: radiation length of water (PDG 2022, table 6.1)
 
 
 class Gun(eqx.Module):
@@ -38,8 +40,9 @@ class Gun(eqx.Module):
     - `vertex`: "uniform" in the volume, "centre", or a point in mm.
     - `direction`: "isotropic", "beam" (+x), or a vector.
     - `spread`: standard deviation in rad of the (half-normal) angle to the direction; 0 for a pencil beam.
-    - `contained`: keep only events that end inside the volume: muons whose mean range (CSDA) ends before the wall, and
-      electrons with at least four radiation lengths before it. Exiting muons are a class of their own.
+    - `contained`: keep only events that end inside the volume: muons, pions and protons whose mean range (CSDA) ends before
+      the wall, and electrons with at least four radiation lengths before it. Exiting muons are a class of their own.
+    - `medium`: liquid argon where the volume holds that; water without it, in which only particles that shine are known.
 
     Event i of a sample depends on the key and i alone, so a longer sample begins with the shorter one.
 
@@ -53,6 +56,7 @@ class Gun(eqx.Module):
     direction: str | tuple[float, float, float] = eqx.field(static=True)
     spread: float
     contained: bool = eqx.field(static=True)
+    medium: LiquidArgon | None
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Gun(eqx.Module):
         direction: Literal["isotropic", "beam"] | tuple[float, float, float] = "isotropic",
         spread: float = 0.0,
         contained: bool = False,
+        medium: LiquidArgon | None = None,
     ):
         self.particle = particle
         self.volume = volume
@@ -73,9 +78,10 @@ class Gun(eqx.Module):
         self.direction = direction if isinstance(direction, str) else _triple(direction)
         self.spread = float(spread)
         self.contained = bool(contained)
+        self.medium = medium
 
     def __check_init__(self):
-        _choice("particle", self.particle, PARTICLES)
+        _choice("particle", self.particle, PARTICLES + (CHARGE_ONLY if self.medium is not None else ()))
         if isinstance(self.vertex, str):
             _choice("vertex", self.vertex, ("uniform", "centre"))
         if isinstance(self.direction, str):
@@ -162,16 +168,23 @@ def _accepts(gun: Gun, primaries: Primary) -> Bool[Array, "*batch"]:
         accepted &= gun.volume.contains(primaries.vertex)
     if gun.volume is not None and gun.contained:
         room = gun.volume.distance_to_wall(primaries.vertex, primaries.direction)
-        accepted &= room > contained_length(gun.particle, primaries.kinetic_energy)
+        accepted &= room > contained_length(gun.particle, primaries.kinetic_energy, gun.medium)
     return accepted
 
 
-def contained_length(particle: str, kinetic_energy: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """Path in mm that a contained particle needs before the wall: the CSDA range of a muon in water, four radiation
-    lengths for an electron, nothing for a point source; kinetic energy in MeV."""
+def contained_length(
+    particle: str, kinetic_energy: Float[Array, "*batch"], medium: LiquidArgon | None = None
+) -> Float[Array, "*batch"]:
+    """Path in mm that a contained particle needs before the wall, in `medium` or in water; kinetic energy in MeV.
+
+    The CSDA range of muons, pions and protons, four radiation lengths of electrons and gammas, nothing for a point source.
+    """
+    if medium is not None and particle in HEAVY:
+        return mass_range(kinetic_energy, HEAVY[particle].mass) / medium.density * cm
     if particle in ("mu-", "mu+"):
         return csda_range(kinetic_energy)
-    return jnp.full(kinetic_energy.shape, _SHOWER_LENGTH if particle in ("e-", "e+") else 0.0)
+    radiation_length = RADIATION_LENGTH if medium is None else medium.radiation_length
+    return jnp.full(kinetic_energy.shape, 4 * radiation_length if particle in ("e-", "e+", "gamma") else 0.0)
 
 
 def half_extents(volume: AbstractVolume) -> Float[Array, "3"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -72,17 +72,19 @@ def fisher_information(
     wanted: Sequence[str] = ("vertex", "direction", "kinetic_energy"),
     nuisance: Sequence[str] | Mapping[str, float | None] = (),
     likelihood: AbstractLikelihood | None = None,
+    known: Mapping[str, float] | None = None,
 ) -> Information:
     """Fisher information of one event's parameters for what the detector records.
 
-    **Arguments**: `wanted`: groups among vertex, direction, kinetic_energy, time; the other groups are nuisance
-    parameters. `nuisance`: paths of detector leaves that are uncertain, or a mapping from path to the relative standard
-    deviation of a prior (None for no prior). The event's own fluctuations, the simulator's latents, have their unit
-    prior and are marginalized: to first order that is Jᵀ(C_noise + C_process)⁻¹J.
+    **Arguments**: `wanted`: groups among vertex, direction, kinetic_energy, time, and paths of `nuisance`; the other groups
+    are nuisance parameters. `nuisance`: paths of detector leaves that are uncertain, or a mapping from path to the relative
+    standard deviation of a prior (None for no prior). `known`: groups that something else measures, with the standard
+    deviation in physical units: `{"time": 10 * ns}` where light gives the time of charge. The event's own fluctuations, the
+    simulator's latents, have their unit prior and are marginalized: to first order that is Jᵀ(C_noise + C_process)⁻¹J.
 
     **Raises** `InputError` for unknown names, and `StudioError` where 64-bit arithmetic is off.
     """
-    asked = _Question(simulator, detector, event, wanted, nuisance, likelihood)
+    asked = _Question(simulator, detector, event, wanted, nuisance, likelihood, known)
     return asked.about_the_wanted(information_matrix(*asked.arguments))
 
 
@@ -93,6 +95,7 @@ def information_by_channel(
     wanted: Sequence[str] = ("vertex", "direction", "kinetic_energy"),
     nuisance: Sequence[str] | Mapping[str, float | None] = (),
     likelihood: AbstractLikelihood | None = None,
+    known: Mapping[str, float] | None = None,
 ) -> tuple[Information, Float[Array, " channels"]]:
     """`fisher_information`, and the share of it that each channel brings. Arguments and errors are the same.
 
@@ -101,11 +104,11 @@ def information_by_channel(
     weight on Fₙ: by what fraction the wanted variances would fall, in the geometric mean, per relative growth of what the
     channel measures. Shares are not negative and add up to 1 minus the share of the priors.
     """
-    asked = _Question(simulator, detector, event, wanted, nuisance, likelihood)
+    asked = _Question(simulator, detector, event, wanted, nuisance, likelihood, known)
     jacobian, weight = channel_sensitivities(*asked.arguments)
     full = jnp.einsum("nka,nk,nkb->ab", jacobian, weight, jacobian)
-    towards = inverse_positive(full + jnp.diag(asked.prior))[:, np.array(asked.kept)]
-    covariance = towards[np.array(asked.kept)]
+    towards = inverse_positive(full + jnp.diag(asked.prior))[:, asked.kept]
+    covariance = towards[asked.kept]
     pull = jacobian @ towards
     shares = jnp.einsum("nka,nk,nka->n", pull, weight, pull @ inverse_positive(covariance)) / len(asked.kept)
     return asked.about_the_wanted(full), shares
@@ -122,39 +125,50 @@ class _Question:
         wanted: Sequence[str],
         nuisance: Sequence[str] | Mapping[str, float | None],
         likelihood: AbstractLikelihood | None,
+        known: Mapping[str, float] | None,
     ):
         require_x64()
-        self.groups = groups_of(event)
-        for name in wanted:
-            if name not in self.groups:
-                remedy = choice_remedy(name, self.groups)
-                raise InputError("unknown or meaningless parameter", key="wanted", value=name, remedy=remedy)
-        likelihood = likelihood_of(simulator) if likelihood is None else likelihood
+        groups = groups_of(event)
         priors = dict(nuisance) if isinstance(nuisance, Mapping) else dict.fromkeys(nuisance)
+        _require("wanted", wanted, (*groups, *priors))
+        _require("known", known or {}, groups)
+        likelihood = likelihood_of(simulator) if likelihood is None else likelihood
         latents = jnp.zeros(simulator.latent_count(event), event.kinetic_energy.dtype)
-        self.event = event
-        self.arguments = (simulator, likelihood, detector, event, latents, self.groups, priors)
-        self.size = len(names_of(self.groups))
-        others = prior_information(detector, priors, latents.shape[0])
-        self.prior = jnp.concatenate([jnp.zeros(self.size), others])
-        self.kept = [i for i, group in enumerate(g for g in self.groups for _ in GROUPS[g]) if group in wanted]
+        self.arguments = (simulator, likelihood, detector, event, latents, groups, priors)
+        leaves = {path: jnp.asarray(get(detector, path)) for path in priors}
+        owners = [group for group in groups for _ in GROUPS[group]]
+        owners += [path for path, leaf in leaves.items() for _ in range(leaf.size)]
+        self.kept = np.array([index for index, owner in enumerate(owners) if owner in wanted])
+        names = [*names_of(groups), *(name for path, leaf in leaves.items() for name in _elements(path, leaf))]
+        self.names = tuple(names[index] for index in self.kept)
+        steps = [scales(event, groups), *(NUISANCE_STEP * jnp.abs(leaf).ravel() for leaf in leaves.values())]
+        self.scale = jnp.concatenate([jnp.asarray(step, jnp.float64) for step in steps])
+        widths = jnp.asarray([(known or {}).get(group, np.inf) for group in owners[: len(names_of(groups))]])
+        measured = (self.scale[: len(widths)] / widths) ** 2
+        self.prior = jnp.concatenate([measured, prior_information(detector, priors, latents.shape[0])])
 
     def about_the_wanted(self, full: Float[Array, "all all"]) -> Information:
         """What the information about all parameters says about the wanted ones, the others marginalized."""
-        size, kept = self.size, self.kept
-        others = full[size:, size:] + jnp.diag(self.prior[size:])
-        coupling = full[:size, size:]
-        marginal = full[:size, :size]
-        if others.shape[0]:
-            marginal = marginal - coupling @ solve_positive(others, coupling.T)
-        left = [i for i in range(size) if i not in kept]
-        natural = marginal[np.ix_(kept, kept)]
-        if left:
-            cross = marginal[np.ix_(kept, left)]
-            natural = natural - cross @ solve_positive(marginal[np.ix_(left, left)], cross.T)
-        scale = scales(self.event, self.groups).astype(jnp.float64)[np.array(kept)]
-        names = tuple(np.array(names_of(self.groups))[kept].tolist())
-        return Information(natural / scale[:, None] / scale[None, :], scale, names)
+        kept, full = self.kept, full + jnp.diag(self.prior)
+        left = np.setdiff1d(np.arange(full.shape[0]), kept)
+        natural = full[np.ix_(kept, kept)]
+        if len(left):
+            coupling = full[np.ix_(kept, left)]
+            natural = natural - coupling @ solve_positive(full[np.ix_(left, left)], coupling.T)
+        scale = self.scale[kept]
+        return Information(natural / scale[:, None] / scale[None, :], scale, self.names)
+
+
+def _require(key: str, names: Iterable[str], allowed: Sequence[str]) -> None:
+    for name in names:
+        if name not in allowed:
+            remedy = choice_remedy(name, allowed)
+            raise InputError("unknown or meaningless parameter", key=key, value=name, remedy=remedy)
+
+
+def _elements(path: str, leaf: Array) -> list[str]:
+    """A name for each number of a leaf."""
+    return [path] if leaf.ndim == 0 else [f"{path}.{index}" for index in range(leaf.size)]
 
 
 def prior_information(detector: Any, priors: Mapping[str, float | None], latents: int) -> Float[Array, " others"]:

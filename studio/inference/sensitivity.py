@@ -177,5 +177,5 @@ def _forward(
     """Derivatives of what channels measure, one parameter after the other, and the information of each number."""
     linear: Any = jax.linearize(lambda change: of_parameters(change, channels), still, has_aux=True)
     _, push, information = linear
-    slopes = jax.lax.map(push, jnp.eye(still.shape[0], dtype=still.dtype))
+    slopes = jax.lax.map(jax.checkpoint(push), jnp.eye(still.shape[0], dtype=still.dtype))
     return jnp.moveaxis(slopes, 0, -1).astype(jnp.float64), information

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import paths
 from .._checks import InputError, StudioError, choice_remedy
-from ..design import Follows, Tied
+from ..design import DesignSpace, Follows, Tied
 from ..design.criteria import criterion_width
 from ..design.objectives import (
     AbstractObjective,
@@ -31,10 +31,11 @@ from ..design.objectives import (
     Worst,
 )
 from ..design.transforms import AbstractBound, Interval
-from ..detector import Detector
+from ..detector import TPC, Detector
 from ..event import Gun, Primary, half_extents
 from ..event.gun import contained_length
 from ..io.geometry import load_detector
+from ..medium import LiquidArgon
 from ..units import m
 from .as_built import as_built
 from .bounds import natural_bound
@@ -48,6 +49,7 @@ from .config import (
     Experiment,
     ExposureObjective,
     Objective,
+    Particle,
     ResolutionObjective,
     Symmetry,
 )
@@ -91,11 +93,12 @@ def assemble(
     """
     experiment = file.experiment
     baseline = load_detector(file.geometry)
-    file.costs.refuse_unknown(baseline)
+    if isinstance(baseline, Detector):
+        file.costs.refuse_unknown(baseline)
     chosen = seed if seed is not None else experiment.seed
     free = {path: _bound(file, baseline, path) for path in experiment.free_paths}
-    physics = physics or physics_of(file, baseline)
     groups = draw(file, baseline, jax.random.fold_in(jax.random.key(chosen), 0), experiment.events.count)
+    physics = (physics or physics_of(file, baseline)).prepared(extremes(baseline, free), groups)
     _check_custom(file, physics, objective, baseline, groups)
     return Assembly(
         experiment,
@@ -111,9 +114,32 @@ def assemble(
 def physics_of(file: ExperimentFile, detector: Detector) -> AbstractPhysics:
     """The simulation and inference of a detector's family, with the nuisances of the experiment."""
     check_paths(file, detector, file.experiment.nuisances, "nuisance")
+    if isinstance(detector, TPC):
+        from .tpc import TPCPhysics
+
+        return TPCPhysics(file.experiment.nuisances)
     from .optical import OpticalPhysics
 
     return OpticalPhysics(file.experiment.nuisances)
+
+
+def extremes(baseline: Any, free: Mapping[str, AbstractBound | Follows]) -> tuple[Any, ...]:
+    """The baseline, and the designs with all ranges at their lower and at their upper end."""
+    space = DesignSpace.of(baseline, free)
+    start = space.pack(baseline)
+
+    def at(edge: float) -> Any:
+        moved = {name: jnp.full_like(start[name], edge) if _ranges(free[name]) else start[name] for name in start}
+        return space.unpack(baseline, moved)
+
+    return (baseline, at(-_FAR), at(_FAR)) if any(map(_ranges, free.values())) else (baseline,)
+
+
+_FAR = 30.0  # in natural units of a range, of which it has two: beyond it there is nothing
+
+
+def _ranges(bound: AbstractBound | Follows) -> bool:
+    return isinstance(bound, Interval)
 
 
 def draw(file: ExperimentFile, detector: Detector, key: Any, count: int) -> tuple[Primary, ...]:
@@ -136,11 +162,11 @@ def fits(file: ExperimentFile, detector: Detector, events: Primary) -> np.ndarra
     inside = detector.volume.contains(events.vertex)
     if file.experiment.events.contained:
         room = detector.volume.distance_to_wall(events.vertex, events.direction)
-        inside &= room > contained_length(events.particle, events.kinetic_energy)
+        inside &= room > contained_length(events.particle, events.kinetic_energy, _argon(detector))
     return np.asarray(inside)
 
 
-def _gun(file: ExperimentFile, detector: Detector, particle: str) -> Gun:
+def _gun(file: ExperimentFile, detector: Detector, particle: Particle) -> Gun:
     events = file.experiment.events
     direction, spread = events.direction, 0.0
     if isinstance(direction, DirectionAround):
@@ -148,12 +174,17 @@ def _gun(file: ExperimentFile, detector: Detector, particle: str) -> Gun:
     return Gun(
         particle,
         detector.volume,
-        kinetic_energy=events.kinetic_energy,
+        kinetic_energy=events.energies(particle),
         vertex=events.vertex,
         direction=direction,
         spread=spread,
         contained=events.contained,
+        medium=_argon(detector),
     )
+
+
+def _argon(detector: Any) -> LiquidArgon | None:
+    return detector.medium if isinstance(detector.medium, LiquidArgon) else None
 
 
 def check_paths(file: ExperimentFile, detector: Detector, names: Mapping[str, Any], section: str) -> None:
@@ -183,6 +214,13 @@ def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound
 
 
 def _range(file: ExperimentFile, detector: Detector, path: str, wanted: Bound, value: np.ndarray) -> AbstractBound:
+    if (
+        wanted.between is None
+        and isinstance(detector, TPC)
+        and path.startswith(("planes.", "volumes.", "electronics."))
+    ):
+        remedy = "write between: [smallest, largest]; the sizes of programs follow from it"
+        raise file.document.error(f"free.{path}", "needs a range", remedy=remedy)
     if wanted.between is None:
         return natural_bound(detector, path)
     low, high = wanted.between
@@ -234,7 +272,7 @@ def _symmetric(file: ExperimentFile, detector: Detector, bound: AbstractBound, w
 
 
 class _Resolution(eqx.Module):
-    """σ of one event: `QUANTITIES`, behind them the `criteria` by letter, and the custom ones by `names`; events that fill
+    """σ of one event: the quantities of the physics, behind them the `criteria` by letter, and the custom ones by `names`; events that fill
     the volume move with it when its size is free."""
 
     physics: AbstractPhysics
@@ -314,7 +352,11 @@ def _objective(
     names, criteria = tuple(experiment.custom_objectives), experiment.criteria
     extents = np.asarray(half_extents(baseline.volume)) if fills else None
     summary = _Resolution(physics, extents, criteria, custom, names)
-    columns = [*QUANTITIES, *((letter, "criterion") for letter in criteria), *((name, "custom") for name in names)]
+    columns = [
+        *physics.quantities,
+        *((letter, "criterion") for letter in criteria),
+        *((name, "custom") for name in names),
+    ]
 
     def made(term: Objective) -> AbstractObjective:
         if isinstance(term, ExposureObjective):
@@ -329,6 +371,9 @@ def _objective(
         )
 
     for index, term in enumerate(file.experiment.objective):
+        if isinstance(term, ResolutionObjective) and WANTED.get(term.kind, QUANTITIES[0]) not in physics.quantities:
+            problem, key = "this kind of detector has no such resolution", f"objective.{index}.kind"
+            raise file.document.error(key, problem, value=term.kind, remedy="remove it")
         if isinstance(term, ExposureObjective) and not float(baseline.volume.inner_volume(term.margin)) > 0:
             problem, key = "nothing of the volume lies so far from the wall", f"objective.{index}.margin"
             raise file.document.error(key, problem, value=term.margin / m, remedy="lower it (in metres)")

@@ -27,7 +27,9 @@ def natural_bound(detector: Detector, path: str) -> AbstractBound:
         return wall_bound(detector)
     if path == "sensors.weight":
         return Interval(0.0, 1.0)
-    if path.startswith(("volume.", "medium.")) or path in ("sensors.radius", "sensors.efficiency"):
+    if path.startswith(("volume.", "volumes.", "medium.")) or path in ("sensors.radius", "sensors.efficiency"):
+        return Positive()
+    if path.rsplit(".", 1)[-1] in ("pitch", "wire_radius", "mesh_distance", "shaping_time"):
         return Positive()
     return Unbounded()
 

@@ -17,11 +17,16 @@ from .cost_table import CostTable
 from .fields import AnyQuantity, BaselineOr, Point, QuantityRange, Reduction, Statistic, UnitVector
 from .money import Amount, Money
 
-PARTICLES = ("mu-", "mu+", "e-", "e+", "point")
-WANTED = {"vertex_resolution": "vertex", "direction_resolution": "direction", "energy_resolution": "kinetic_energy"}
+PARTICLES = ("mu-", "mu+", "e-", "e+", "point", "pi-", "pi+", "proton")
+WANTED = {
+    "vertex_resolution": "vertex",
+    "direction_resolution": "direction",
+    "energy_resolution": "kinetic_energy",
+    "dedx_resolution": "dedx",
+}
 CRITERIA = {"a_criterion": "a", "d_criterion": "d", "e_criterion": "e"}
 
-Particle = Literal["mu-", "mu+", "e-", "e+", "point"]
+Particle = Literal["mu-", "mu+", "e-", "e+", "point", "pi-", "pi+", "proton"]
 PositiveInt = Annotated[int, Field(ge=1)]
 EnergyRange = Annotated[tuple[float, float], QuantityRange(Quantity("energy", above=0.0))]
 
@@ -34,20 +39,28 @@ class DirectionAround(StrictModel):
 
 
 class Events(StrictModel):
-    """The events a design is judged by."""
+    """The events a design is judged by.
+
+    - `kinetic_energy`: one range for all particles, or one for each: `{mu-: [200 MeV, 500 MeV], proton: [30 MeV, 100 MeV]}`.
+    """
 
     kind: Literal["gun"]
     particle: Particle | list[Particle]
-    kinetic_energy: EnergyRange
+    kinetic_energy: EnergyRange | dict[Particle, EnergyRange]
     vertex: Literal["uniform", "centre"] | Point = "uniform"
     direction: Literal["beam", "isotropic"] | UnitVector | DirectionAround = "isotropic"
     contained: bool = False
     count: PositiveInt
 
     @property
-    def particles(self) -> tuple[str, ...]:
+    def particles(self) -> tuple[Particle, ...]:
         """The particle names, one or several."""
-        return (self.particle,) if isinstance(self.particle, str) else tuple(self.particle)
+        return tuple(self.particle) if isinstance(self.particle, list) else (self.particle,)
+
+    def energies(self, particle: Particle) -> tuple[float, float]:
+        """The range of kinetic energies of a particle, in MeV."""
+        given = self.kinetic_energy
+        return given[particle] if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -55,6 +68,10 @@ class Events(StrictModel):
         if not names or len(set(names)) != len(names):
             remedy = f"choose from: {', '.join(PARTICLES)}"
             raise InputError("one or several different names", key="events.particle", value=list(names), remedy=remedy)
+        if isinstance(self.kinetic_energy, dict) and set(self.kinetic_energy) != set(names):
+            remedy = f"give one range to each of {', '.join(names)}"
+            given = list(self.kinetic_energy)
+            raise InputError("not the particles of the events", key="events.kinetic_energy", value=given, remedy=remedy)
         if self.count < len(names):
             remedy = f"write {len(names)} or more"
             raise InputError("fewer events than particles", key="events.count", value=self.count, remedy=remedy)
@@ -118,12 +135,20 @@ class EventTerm(Term):
 class ResolutionObjective(EventTerm):
     """One term of the objective: a statistic of the per-event resolution, by default the population mean of its log.
 
+    `dedx_resolution`: how well the charge of a track in a TPC tells the scale of its dE/dx, a fraction; range and scattering of
+    the track, which know its energy, are marginalized. It tells particles apart.
     `a_criterion`, `d_criterion` and `e_criterion` take vertex, direction and energy together, in steps of 10 mm, 0.01 rad and
     1 %: root mean square, geometric mean and largest of the axes of the event's error ellipsoid.
     """
 
     kind: Literal[
-        "vertex_resolution", "direction_resolution", "energy_resolution", "a_criterion", "d_criterion", "e_criterion"
+        "vertex_resolution",
+        "direction_resolution",
+        "energy_resolution",
+        "dedx_resolution",
+        "a_criterion",
+        "d_criterion",
+        "e_criterion",
     ]
 
     @property
@@ -263,8 +288,46 @@ class KeepOut(StrictModel):
     clearance: NonNegativeLength = 0.0
 
 
+class Transparency(StrictModel):
+    """The part of the drifting electrons that the planes of wires let through to the collection plane."""
+
+    kind: Literal["transparency"]
+    at_least: Annotated[float, Quantity("fraction", above=0.0, at_most=1.0)] = 0.999
+
+
+class CathodeVoltage(StrictModel):
+    """The largest potential difference between anode and cathode."""
+
+    kind: Literal["cathode_voltage"]
+    at_most: Annotated[Literal["baseline"] | float, BaselineOr(Quantity("potential", above=0.0), "100 kV")] = "baseline"
+
+
+class WireCount(StrictModel):
+    """How many wires are read out: a number, not rounded in the design, or as many as in the geometry."""
+
+    kind: Literal["wire_count"]
+    at_most: Literal["baseline"] | PositiveInt = "baseline"
+
+
+class ArgonMass(StrictModel):
+    """The argon in which charge drifts, in tonnes: a number, or as much as in the geometry."""
+
+    kind: Literal["argon_mass"]
+    at_least: Literal["baseline"] | Annotated[float, Field(gt=0)] = "baseline"
+
+
 Constraint = Annotated[
-    Budget | SensitiveArea | FixedVolume | MinimumSpacing | SensorCount | KeepOut, Field(discriminator="kind")
+    Budget
+    | SensitiveArea
+    | FixedVolume
+    | MinimumSpacing
+    | SensorCount
+    | KeepOut
+    | Transparency
+    | CathodeVoltage
+    | WireCount
+    | ArgonMass,
+    Field(discriminator="kind"),
 ]
 
 
@@ -452,6 +515,14 @@ _LEAF_DIMENSIONS = {
     "rayleigh_length": "length",
     "gate": "time",
     "time_precision": "time",
+    "pitch": "length",
+    "wire_radius": "length",
+    "offset": "length",
+    "length": "length",
+    "width": "length",
+    "bias": "potential",
+    "field": "field",
+    "shaping_time": "time",
 }
 
 

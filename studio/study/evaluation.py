@@ -76,7 +76,7 @@ class BoundEvaluation:
         more = f"; and {len(events) - _LISTED} more" if len(events) > _LISTED else ""
         return (
             f"{len(events)} of the {self.count} events have no finite resolution or derivative: {listed}{more}. "
-            "Light that does not reach the sensors determines nothing: leave such events out (a higher kinetic_energy, "
+            "What the detector does not see determines nothing: leave such events out (a higher kinetic_energy, "
             "contained: true, a vertex away from the wall, another seed), or give uncertain nuisances a prior"
         )
 

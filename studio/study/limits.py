@@ -8,22 +8,46 @@ import jax.numpy as jnp
 
 from .._checks import InputError
 from ..design import constraints
-from ..design.constraints import AbstractConstraint, AtMost, Equal
-from ..detector import Detector, Prices, cost
-from ..units import m
-from .config import Ball, Box, Budget, FixedVolume, KeepOut, Pipe, SensitiveArea, SensorCount
+from ..design.constraints import AbstractConstraint, AtLeast, AtMost, Equal
+from ..detector import TPC, Detector, Prices, cost
+from ..simulation.tpc import transparency
+from ..units import kV, m
+from .config import (
+    ArgonMass,
+    Ball,
+    Box,
+    Budget,
+    CathodeVoltage,
+    FixedVolume,
+    KeepOut,
+    Pipe,
+    SensitiveArea,
+    SensorCount,
+    Transparency,
+    WireCount,
+)
 from .experiment_file import ExperimentFile
 
+Family = Detector | TPC
 
-def constraint(file: ExperimentFile, index: int, baseline: Detector) -> AbstractConstraint:
+
+def constraint(file: ExperimentFile, index: int, baseline: Family) -> AbstractConstraint:
     """The constraint number `index` of an experiment whose geometry is `baseline`.
 
-    **Raises** `InputError` with its line where prices are missing.
+    **Raises** `InputError` with its line where prices are missing, and where the detector has not what is limited.
     """
-    term = file.experiment.constraints[index]
+    term, key = file.experiment.constraints[index], f"constraints.{index}"
+    if isinstance(term, Transparency | CathodeVoltage | WireCount | ArgonMass):
+        if not isinstance(baseline, TPC):
+            raise file.document.error(key, "only a TPC with wires has that", value=term.kind, remedy="remove it")
+        return _of_tpc(file, key, term, baseline)
+    if not isinstance(baseline, Detector):
+        raise file.document.error(
+            key, "only a detector with photosensors has that", value=term.kind, remedy="remove it"
+        )
     match term:
         case Budget():
-            return _budget(file, f"constraints.{index}", term, baseline)
+            return _budget(file, key, term, baseline)
         case SensitiveArea():
             area = float(face_area(baseline)) if isinstance(term.at_most, str) else term.at_most / m**2
             return AtMost(face_area, area, name=term.kind, unit="m2 of sensitive face")
@@ -35,6 +59,42 @@ def constraint(file: ExperimentFile, index: int, baseline: Detector) -> Abstract
         case KeepOut():
             return constraints.KeepOut(_faces, [_region(one) for one in term.regions], term.clearance, name=term.kind)
     return constraints.MinimumSpacing(_positions, term.at_least)
+
+
+def _of_tpc(
+    file: ExperimentFile, key: str, term: Transparency | CathodeVoltage | WireCount | ArgonMass, baseline: TPC
+) -> AbstractConstraint:
+    match term:
+        case Transparency():
+            if term.at_least >= 1:
+                remedy = "write a little less, such as 99.9 %"
+                raise file.document.error(f"{key}.at_least", "no design can be told from it", remedy=remedy)
+            # What is lost, so that a violation of a thousandth is one of the loss.
+            return AtMost(_lost, 1 - term.at_least, name=term.kind, unit="of the charge lost")
+        case CathodeVoltage():
+            limit = float(_kilovolts(baseline)) if isinstance(term.at_most, str) else term.at_most / kV
+            return AtMost(_kilovolts, limit, name=term.kind, unit="kV")
+        case WireCount():
+            limit = float(_wires(baseline)) if isinstance(term.at_most, str) else float(term.at_most)
+            return AtMost(_wires, limit, name=term.kind, unit="wires")
+    least = float(_tonnes(baseline)) if isinstance(term.at_least, str) else term.at_least
+    return AtLeast(_tonnes, least, name=term.kind, unit="t")
+
+
+def _lost(detector: TPC) -> jax.Array:
+    return 1 - transparency(detector)
+
+
+def _kilovolts(detector: TPC) -> jax.Array:
+    return jnp.max(detector.cathode_voltage) / kV
+
+
+def _wires(detector: TPC) -> jax.Array:
+    return detector.wire_count
+
+
+def _tonnes(detector: TPC) -> jax.Array:
+    return detector.argon_mass
 
 
 class _Millions(eqx.Module):

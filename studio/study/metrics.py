@@ -62,7 +62,7 @@ METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 """Metric functions over the last axis by the name of the error."""
 
-UNITS = {"vertex": "mm", "direction": "rad", "energy": "relative"}
+UNITS = {"vertex": "mm", "direction": "rad", "energy": "relative", "dedx": "relative"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 QUANTITIES = ("vertex", "direction", "kinetic_energy")
-"""What a resolution is given for, in this order: mm, rad, relative to the kinetic energy."""
+"""What a resolution is given for by every family, in this order: mm, rad, relative to the kinetic energy."""
 
 
 CustomResolutions = Callable[[Any, Any], Mapping[str, Any]]
@@ -37,27 +37,40 @@ class Estimates(eqx.Module):
 
 
 class AbstractPhysics(eqx.Module):
-    """A simulator with its inference, as studies use them. Picklable: workers get a copy."""
+    """A simulator with its inference, as studies use them. Picklable: workers get a copy.
+
+    `quantities`: what resolutions are given for: `QUANTITIES`, and behind them what a family has besides.
+    """
+
+    quantities: ClassVar[tuple[str, ...]] = QUANTITIES
+
+    def prepared(self, designs: Sequence[Any], groups: Sequence[Any]) -> AbstractPhysics:
+        """This physics for any of these groups of events in detectors between these designs; for families whose programs
+        have sizes that follow from the events."""
+        return self
 
     @abc.abstractmethod
     def information(self, detector: Any, event: Any) -> Any:
         """What the record of one event says about its parameters, nuisances and process noise included; differentiable."""
 
     @abc.abstractmethod
-    def resolutions(self, information: Any, event: Any) -> Float[Array, "3"]:
+    def resolutions(self, information: Any, event: Any) -> Float[Array, " quantities"]:
         """σ of the quantities of one event by the Cramér–Rao bound of its information."""
 
     @abc.abstractmethod
     def natural_information(self, information: Any, event: Any) -> Float[Array, "k k"]:
         """The information matrix of the quantities together, in natural units: 10 mm, 0.01 rad, 1 % of the kinetic energy."""
 
-    def resolution(self, detector: Any, event: Any) -> Float[Array, "3"]:
+    def resolution(self, detector: Any, event: Any) -> Float[Array, " quantities"]:
         """σ of the quantities of one event in a detector."""
         return self.resolutions(self.information(detector, event), event)
 
     @abc.abstractmethod
-    def resolution_and_shares(self, detector: Any, event: Any) -> tuple[Float[Array, "3"], Float[Array, " sensors"]]:
-        """`resolution`, and the share of the information about the quantities that each sensor brings; not differentiated."""
+    def resolution_and_shares(
+        self, detector: Any, event: Any
+    ) -> tuple[Float[Array, " quantities"], Float[Array, " sensors"]]:
+        """`resolution`, and the share of the information about the quantities that each sensor brings, of no sensors where a
+        family has no such picture; not differentiated."""
 
     @abc.abstractmethod
     def sample(self, detector: Any, event: Any, key: PRNGKeyArray) -> Any:

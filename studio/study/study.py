@@ -303,7 +303,7 @@ class _Stages:
 
     def judged(self, detector: Detector) -> PopulationResult:
         """The objective of a design over all events of the study; it may have another number of sensors than the baseline."""
-        if detector.sensors.count == self.assembly.baseline.sensors.count:
+        if paths.alike(detector, self.assembly.baseline):
             return self.evaluate.whole(detector)
         experiment = self.assembly.experiment
         own = ShardedObjective(
@@ -359,7 +359,7 @@ class _Stages:
         designs = {"baseline": self.assembly.baseline, "optimum": design}
         shares = sensor_shares(work, self.runner, self.assembly.groups, experiment.validation.shard, designs)
         self.ledger.write_arrays(SHARES, shares)
-        pair = (shares["baseline"], shares["optimum"])
+        pair = (shares["baseline"], shares["optimum"]) if shares["baseline"].size else None
         return StudyPicture(self.assembly.baseline, design, pair, self.ledger.lines(TRAJECTORY), best_step)
 
     def result(
@@ -369,8 +369,8 @@ class _Stages:
         experiment = self.assembly.experiment
         measured = {"baseline": self.assembly.baseline} | ({} if design is None else {"optimum": design})
         objectives = {name: self.judged(detector) for name, detector in measured.items()}
-        # Bounds are about the numbers of the geometry's sensors; a layout of others has none to keep.
-        same = design is not None and design.sensors.count == self.assembly.baseline.sensors.count
+        # Bounds are about the numbers of the geometry; a layout of another number of sensors has none to keep.
+        same = design is not None and paths.alike(design, self.assembly.baseline)
         space = self.optimisation.space if same else None
         audited = solution.audit if design is None else audit(design, self.assembly.constraints, space)
         lines = self.ledger.lines(HISTORY)

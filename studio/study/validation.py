@@ -74,7 +74,7 @@ class ValidationShard:
         return jax.lax.map(lambda row: self.physics.sample(detector, *row), (events, keys))
 
     def _informed(self, detector: Any, events: Primary) -> Any:
-        """σ `(events, 3)`, and the shares of the sensors `(events, sensors)`; one program, since compiling takes longest."""
+        """σ `(events, quantities)`, and the shares of the sensors `(events, sensors)`; one program, since compiling takes longest."""
         return jax.lax.map(lambda event: self.physics.resolution_and_shares(detector, event), events)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -172,11 +172,9 @@ def errors_of(lines: Sequence[Line], design: str, kept: Any = slice(None)) -> Er
 
 
 def crlb_of(lines: Sequence[Line], design: str) -> np.ndarray:
-    """σ `(events, 3)` by the Cramér–Rao bound of all events of one design from the lines of the ledger; NaN where an event
-    determines nothing."""
-    return np.concatenate(
-        [np.asarray(line["crlb"], float).reshape(-1, 3) for line in lines if line["design"] == design]
-    )
+    """σ `(events, quantities)` by the Cramér–Rao bound of all events of one design from the lines of the ledger; NaN where an
+    event determines nothing."""
+    return np.concatenate([np.asarray(line["crlb"], float) for line in lines if line["design"] == design])
 
 
 def report(lines: Sequence[Line], designs: Sequence[str], *, seed: int, kept: Any = slice(None)) -> dict[str, Any]:
@@ -194,11 +192,11 @@ def report(lines: Sequence[Line], designs: Sequence[str], *, seed: int, kept: An
         )
     sigma = {design: rows[both] for design, rows in everything.items()}
     first, *others = designs
-    names = ("vertex", "direction", "energy")
+    names = ("vertex", "direction", "energy", "dedx")[: sigma[first].shape[1]]
     result: dict[str, Any] = {
         "events": len(everything[first]),
         "undetermined": {design: int(np.count_nonzero(~found)) for design, found in determined.items()},
-        "units": UNITS,
+        "units": {name: UNITS[name] for name in names},
         "crlb": {
             d: {n: float(np.exp(np.mean(np.log(s[:, i])))) for i, n in enumerate(names)} for d, s in sigma.items()
         },

@@ -3,6 +3,7 @@
 from .field_response import FieldResponse, field_response
 from .signals import PlaneSignals, WireReadout, WireVoltages
 from .simulator import TPCSimulator
+from .transparency import transparency
 from .windows import Windows
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "WireReadout",
     "WireVoltages",
     "field_response",
+    "transparency",
 ]

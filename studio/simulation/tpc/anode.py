@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Complex, Float
+
+from ...detector.tpc import TPC, check_same_field
 
 # Places are complex numbers z = x + i y: x is the height above the collection plane, against the drift; y runs across the
 # wires. A function of z that is analytic has a potential as its real part and the stream function, constant along a field
@@ -42,3 +46,25 @@ class Anode(eqx.Module):
     def wires(self) -> Complex[Array, " planes"]:
         """One wire of each plane."""
         return self.height + 1j * self.phase * self.pitch
+
+
+def anode_of(detector: TPC, start: float | Array) -> Anode:
+    """The wire planes of a chamber, aligned; electrons start at the height `start` in mm."""
+    check_same_field(detector.volumes)
+    height, pitch, radius, bias = (
+        jnp.stack([getattr(plane, name) for plane in detector.planes])
+        for name in ("height", "pitch", "wire_radius", "bias")
+    )
+    aligned, field = jnp.zeros(len(detector.planes)), detector.volumes.fields[0]
+    behind = Mesh(detector.mesh_distance) if detector.field_behind is None else detector.field_behind
+    return Anode(height, pitch, radius, bias, aligned, field, jnp.asarray(start), detector.medium.temperature, behind)
+
+
+def phase_lattice(count: int, planes: int) -> Float[Array, "count planes"]:
+    """Relative phases of planes in pitches, between −1/2 and 1/2: one aligned set, or an even lattice that is its own mirror
+    image and holds no aligned set."""
+    if count == 1:
+        return jnp.zeros((1, planes))
+    steps = np.resize([0, 1, 3, 2, 5], planes)
+    shares = (np.arange(count)[:, None] + 0.5) / count * steps
+    return jnp.asarray(shares - np.floor(shares + 0.5))

@@ -14,12 +14,12 @@ from jaxtyping import Array, Float
 
 from ..._checks import InputError, StudioError, whole_number
 from ...units import mm, ns, us
-from .anode import Anode, Mesh
+from .anode import Anode, Mesh, phase_lattice
 from .drift_field import solve_drift_field
 from .drift_path import drift_paths
 from .drift_velocity import drift_velocity
 from .induced_current import current_in_ticks
-from .transparency import transparency
+from .transparency import collected_share
 from .weighting_field import solve_weighting_field
 
 WIRE_RADIUS = 0.075 * mm
@@ -181,7 +181,7 @@ def _response(
 
     current = jnp.mean(jax.lax.map(of_phase, phases), axis=0) if len(phases) > 1 else of_phase(phases[0])
     offsets = jnp.arange(wires) - wires // 2.0
-    return FieldResponse(current, offsets, impacts, time, transparency(anode, transparency_phases))
+    return FieldResponse(current, offsets, impacts, time, collected_share(anode, transparency_phases))
 
 
 def _currents(anode: Anode, impacts: Array, time: Array, wires: int) -> Float[Array, "planes wires impacts ticks"]:
@@ -205,19 +205,13 @@ def _currents(anode: Anode, impacts: Array, time: Array, wires: int) -> Float[Ar
 
 
 def _phase_sets(phases: int | Array, key: str, planes: int) -> Float[Array, "sets planes"]:
-    """Relative phases in pitches, between −1/2 and 1/2: those given, or one aligned set, or an even lattice that is its own mirror image
-    and holds no aligned set."""
+    """Relative phases in pitches: those given, or a lattice of so many."""
     if not isinstance(phases, int | np.integer):
         array = _floats(phases, key, None, rank=2)
         if array.shape[1] != planes:
             raise InputError(f"expected a number, or phases of shape (sets, {planes})", key=key, value=array.shape)
         return array
-    count = whole_number(key, phases)
-    if count == 1:
-        return jnp.zeros((1, planes))
-    steps = np.resize([0, 1, 3, 2, 5], planes)
-    shares = (np.arange(count)[:, None] + 0.5) / count * steps
-    return jnp.asarray(shares - np.floor(shares + 0.5))
+    return phase_lattice(whole_number(key, phases), planes)
 
 
 def _floats(value: object, key: str, shape: tuple[int, ...] | None, rank: int = 1) -> Array:

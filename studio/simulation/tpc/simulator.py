@@ -99,7 +99,8 @@ class TPCSimulator(AbstractSimulator):
             signals, outside = self._signals(detector, charge, self.responses(detector))
             return self._digitized(detector, signals, outside, of_noise)
         known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((detector, charge)))
-        simulator = self._around_charge(detector, [charge]) if known else self._whole(detector)
+        after = self._samples_after(detector)
+        simulator = self._with(self._window(detector, charge, after)) if known else self._whole(detector)
         signals, outside = simulator._signals(detector, charge, simulator.responses(detector))
         volumes, ticks = detector.volumes.count, detector.electronics.ticks
         everywhere = tuple(
@@ -173,20 +174,27 @@ class TPCSimulator(AbstractSimulator):
             raise InputError("its windows are not known", key="simulator", remedy=remedy)
         return self.windows
 
-    def fitted(self, detector: TPC, events: Sequence[Primary | Deposits], room: float = 0.0) -> TPCSimulator:
-        """This simulator with windows that hold the charge of each of these events, and `room` mm more to every side."""
-        charges = [
-            drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
+    def fitted(
+        self, detectors: TPC | Sequence[TPC], events: Sequence[Primary | Deposits], room: float = 0.0
+    ) -> TPCSimulator:
+        """This simulator with windows that hold the charge of each of these events in each of these detectors, and `room` mm
+        more to every side."""
+        several = [detectors] if isinstance(detectors, TPC) else list(detectors)
+        after = max(self._samples_after(detector) for detector in several)
+        found = [
+            self._window(detector, self._charge(detector, event), after, room)
+            for detector in several
             for event in events
         ]
-        return self._around_charge(detector, charges, room)
-
-    def _around_charge(self, detector: TPC, charges: Sequence[AnodeCharge], room: float = 0.0) -> TPCSimulator:
-        after, found = self._samples_after(detector), []
-        for charge in charges:
-            seen = [self._pulses(detector, charge, plane) for plane in detector.planes]
-            found.append(windows_for(detector, charge, seen, self.bins, self.around, after, room))
         return self._with(joined(found))
+
+    @eqx.filter_jit
+    def _charge(self, detector: TPC, event: Primary | Deposits) -> AnodeCharge:
+        return drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
+
+    def _window(self, detector: TPC, charge: AnodeCharge, after: int, room: float = 0.0) -> Windows:
+        seen = [self._pulses(detector, charge, plane) for plane in detector.planes]
+        return windows_for(detector, charge, seen, self.bins, self.around, after, room)
 
     def _with(self, windows: Windows) -> TPCSimulator:
         return TPCSimulator(self.segments, self.bins, self.around, self.start, self.step, self.span, windows)
@@ -210,8 +218,7 @@ class TPCSimulator(AbstractSimulator):
 
     @eqx.filter_jit
     def _expected(self, detector: TPC, event: Primary | Deposits, spectra: Spectra) -> WireReadout:
-        charge = drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
-        signals, outside = self._signals(detector, charge, spectra)
+        signals, outside = self._signals(detector, self._charge(detector, event), spectra)
         electronics = detector.electronics
         planes = tuple(PlaneSignals(electronics.counts(plane.values), plane.origin) for plane in signals)
         return self._readout(detector, planes, electronics.counts(jnp.zeros(())), outside)

@@ -16,13 +16,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float
 
-from .anode import Anode
+from ...detector.tpc import TPC
+from .anode import Anode, anode_of, phase_lattice
 from .drift_field import DriftField, solve_drift_field
 from .drift_path import ROUGH_STEPS, bottom, trace, uniform_height
 
 # Starts in a pitch of the first plane, evenly; besides those that lead to the tops of wires and behind the last plane, so
 # that even the narrowest loss is seen.
 _STARTS = 16
+# Pitches above the first plane where electrons start, well in the uniform field.
+_ABOVE = 10.0
 # Halvings of the bracket around a parting line, then Newton's steps to its field-free point, and those with derivatives.
 _HALVINGS, _FINDING, _DERIVING = 8, 20, 2
 
@@ -36,7 +39,19 @@ class _Brackets(NamedTuple):
     real: Bool[Array, " n"]
 
 
-def transparency(anode: Anode, phases: Float[Array, "sets planes"]) -> Float[Array, ""]:
+def transparency(detector: TPC, phases: int = 8) -> Float[Array, ""]:
+    """The part of the drifting electrons of a chamber that its planes of wires let through to the last one.
+
+    `phases`: over so many ways in which the wires of the planes may stand relative to each other the mean is taken.
+    Differentiable in pitches, heights, biases, radii, the drift field and what is behind.
+
+    **Raises** `InputError` where drift volumes differ in their drift field.
+    """
+    start = detector.planes[0].height + _ABOVE * jnp.max(jnp.stack([plane.pitch for plane in detector.planes]))
+    return collected_share(anode_of(detector, start), phase_lattice(phases, len(detector.planes)))
+
+
+def collected_share(anode: Anode, phases: Float[Array, "sets planes"]) -> Float[Array, ""]:
     """The part of the drifting electrons that end on the last plane, mean over starts and over `phases` of the planes."""
 
     def of_phase(phase: Array) -> Array:

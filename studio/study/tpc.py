@@ -1,0 +1,123 @@
+"""TPCs with wires as studies use them: the simulator of wires, Fisher information, the reconstructor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._linear import inverse_positive
+from ..detector import TPC
+from ..event import Primary
+from ..inference import Information, fisher_information
+from ..inference.sensitivity import NUISANCE_STEP
+from ..simulation import TPCSimulator
+from ..simulation.tpc import WireReadout
+from ..units import mm, ns
+from .physics import QUANTITIES, AbstractPhysics, Estimates
+
+TIME_PRECISION = 100.0 * ns
+"""How well light tells when an event was: 100 ns are 0.16 mm of drift, and matter to nothing."""
+
+_SCALE = "medium.w_ion"  # what multiplies all charge of an event
+_IRRATIONAL = (2**0.5, 3**0.5, 5**0.5)  # parts of a millimetre of a vertex along these are even in [0, 1)
+_PREPARED = 16  # events of a group, at most, that windows are made for: sizes are rounded up
+
+
+class TPCPhysics(AbstractPhysics):
+    """The simulator of wires with its inference.
+
+    The information is that of an event among wires which stand, of every plane, at a place of their own beside its vertex: as
+    the pitch changes, wires keep that place. Events are anywhere, so the mean over events is the same as with wires that stay
+    where they are; but it is smooth. With wires numbered from the middle of a plane, a step of the pitch of a thousandth moves
+    the hundredth wire by a tenth, and the resolution of every event goes up and down with it.
+
+    **Arguments**: `nuisance`: paths of uncertain detector leaves with the relative σ of their priors, None without prior;
+    `simulators`: one a particle, with windows; `prepared` makes them.
+    """
+
+    quantities: ClassVar[tuple[str, ...]] = (*QUANTITIES, "dedx")
+
+    nuisance: tuple[tuple[str, float | None], ...] = eqx.field(static=True)
+    simulator: TPCSimulator
+    simulators: Mapping[str, TPCSimulator]
+
+    def __init__(
+        self,
+        nuisance: Mapping[str, float | None] | None = None,
+        simulator: TPCSimulator | None = None,
+        simulators: Mapping[str, TPCSimulator] | None = None,
+    ):
+        self.nuisance = tuple((nuisance or {}).items())
+        self.simulator = TPCSimulator(segments=24) if simulator is None else simulator
+        self.simulators = dict(simulators or {})
+
+    def prepared(self, designs: Sequence[TPC], groups: Sequence[Primary]) -> TPCPhysics:
+        """With windows that hold these events in all of these designs: of every group, the events that reach farthest."""
+        made = dict(self.simulators)
+        for group in groups:
+            chosen = np.argsort(-np.asarray(group.kinetic_energy))[:_PREPARED]
+            made[group.particle] = self.simulator.fitted(designs, [group[int(index)] for index in chosen])
+        return TPCPhysics(dict(self.nuisance), self.simulator, made)
+
+    def information(self, detector: TPC, event: Primary) -> Information:
+        """Fisher information of vertex, direction, energy, and of the scale of the charge."""
+        wanted, nuisance = (*QUANTITIES, _SCALE), dict(self.nuisance) | {_SCALE: None}
+        simulator, known = self.simulators[event.particle], {"time": TIME_PRECISION}
+        return fisher_information(simulator, _beside(detector, event), event, wanted, nuisance, known=known)
+
+    def natural_information(self, information: Information, event: Primary) -> Float[Array, "6 6"]:
+        """With the scale of charge known as well as the nuisances say: exactly, where it is none of them."""
+        matrix = _natural(information)
+        prior = dict(self.nuisance).get(_SCALE, 0.0)
+        if prior == 0:
+            return matrix[:6, :6]
+        own = matrix[6, 6] + (0.0 if prior is None else (NUISANCE_STEP / prior) ** 2)
+        return matrix[:6, :6] - matrix[:6, 6:] * matrix[6:, :6] / own
+
+    def resolutions(self, information: Information, event: Primary) -> Float[Array, "4"]:
+        """√ of the trace of the vertex block (mm) and of the direction block (rad), σ of the energy over the energy, and the
+        relative σ of the scale of charge where that is free."""
+        covariance = inverse_positive(self.natural_information(information, event))
+        variances = jnp.diag(covariance) * information.scale[:6] ** 2
+        of_charge = jnp.sqrt(inverse_positive(_natural(information))[6, 6]) * NUISANCE_STEP
+        vertex, direction = jnp.sqrt(jnp.sum(variances[:3])), jnp.sqrt(jnp.sum(variances[3:5]))
+        return jnp.stack([vertex, direction, jnp.sqrt(variances[5]) / event.kinetic_energy, of_charge])
+
+    def resolution_and_shares(self, detector: TPC, event: Primary) -> tuple[Float[Array, "4"], Float[Array, "0"]]:
+        return self.resolution(detector, event), jnp.zeros(0)
+
+    def sample(self, detector: TPC, event: Primary, key: PRNGKeyArray) -> WireReadout:
+        return self.simulators[event.particle].sample(detector, event, key)
+
+    def reconstruct(self, detector: TPC, particle: str, readouts: WireReadout) -> Estimates:
+        raise NotImplementedError
+
+
+def _natural(information: Information) -> Float[Array, "k k"]:
+    return information.matrix * information.scale[:, None] * information.scale[None, :]
+
+
+def _beside(detector: TPC, event: Primary) -> TPC:
+    """The detector, with the wires of every plane moved across by up to half a pitch, so that the vertex of the event stands
+    a part of a pitch beside a wire that follows from its coordinates alone, whatever the pitch."""
+    volumes = detector.volumes
+    away = event.vertex - volumes.anode + 0.5 * volumes.lengths[:, None] * volumes.direction
+    inside = jnp.einsum("vij,vj->vi", volumes.axes, away)
+    outside = jnp.max(
+        jnp.abs(inside) - 0.5 * jnp.concatenate([volumes.lengths[:, None], volumes.widths], axis=-1), axis=-1
+    )
+    flat = inside[jnp.argmin(outside), 1:]
+    planes = []
+    for number, plane in enumerate(detector.planes):
+        beside = jnp.mod(event.vertex @ jnp.asarray(_IRRATIONAL) * (number + 1) / mm, 1.0)
+        still = eqx.tree_at(lambda one: one.offset, plane, jnp.zeros_like(plane.offset))
+        place = still.number(flat @ plane.across) - beside
+        offset = (place - jnp.round(jax.lax.stop_gradient(place))) * plane.pitch
+        planes.append(eqx.tree_at(lambda one: one.offset, plane, offset))
+    return eqx.tree_at(lambda one: one.planes, detector, tuple(planes))
