@@ -18,7 +18,7 @@ from .sensor_types import (
 )
 from .space_charge import AbstractSpaceCharge, GridSpaceCharge, UniformField
 from .tpc import TPC
-from .wire_plane import WirePlane, slots_for
+from .wire_plane import JoinedWires, WirePlane, slots_for
 
 __all__ = [
     "TPC",
@@ -29,6 +29,7 @@ __all__ = [
     "DriftVolumes",
     "EfficiencyTable",
     "GridSpaceCharge",
+    "JoinedWires",
     "MediumPrice",
     "OpticalElectronics",
     "PhotosensorArray",

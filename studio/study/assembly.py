@@ -34,7 +34,7 @@ from ..design.transforms import AbstractBound, Interval
 from ..detector import Detector
 from ..event import Gun, Primary, half_extents
 from ..event.gun import contained_length
-from ..io.geometry import load_detector
+from ..io.geometry import load_optical
 from ..units import m
 from .as_built import as_built
 from .bounds import natural_bound
@@ -90,7 +90,7 @@ def assemble(
     spacing that does not fit, a price of what does not exist or no price of what does, events that cannot be drawn, a custom objective that is not given or not named.
     """
     experiment = file.experiment
-    baseline = load_detector(file.geometry)
+    baseline = load_optical(file.geometry)
     file.costs.refuse_unknown(baseline)
     chosen = seed if seed is not None else experiment.seed
     free = {path: _bound(file, baseline, path) for path in experiment.free_paths}

@@ -16,7 +16,7 @@ import ruamel.yaml
 from .._checks import InputError, choice_remedy
 from ..io.atomic import replace_file
 from ..io.document import Document, load_document, parse_document, validate
-from ..io.geometry import read_geometry
+from ..io.geometry import read_optical
 from .config import Budget, Experiment
 from .cost_table import Costs, costs_from, read_costs, shipped_costs
 from .money import Money
@@ -73,7 +73,7 @@ def _checked(document: Document) -> ExperimentFile:
     experiment = validate(document, Experiment)
     geometry = locate_geometry(document, experiment.geometry)
     try:
-        read_geometry(geometry)
+        read_optical(geometry)
     except InputError as error:
         if error.line is None and not geometry.is_file():
             raise document.error("geometry", error.problem, value=experiment.geometry, remedy=error.remedy) from None

@@ -16,7 +16,7 @@ from ..event import Primary
 from ..execution import AbstractRunner
 from ..io.atomic import replace_file
 from ..io.event_file import EventSet, read_events, write_events
-from ..io.geometry import load_detector
+from ..io.geometry import load_optical
 from .assembly import draw, fits, physics_of
 from .experiment_file import BASELINE, ExperimentFile
 from .metrics import Errors, failure_fraction, resolutions
@@ -45,7 +45,7 @@ def measure(
     """
     experiment = file.experiment
     chosen = experiment.seed + _ANOTHER if seed is None else seed
-    detectors = {name: load_detector(path) for name, path in designs.items()}
+    detectors = {name: load_optical(path) for name, path in designs.items()}
     first = next(iter(detectors.values()))
     groups = draw(file, first, validation_key(chosen), events or experiment.validation.events or 400)
     kept = tuple(_kept(file, group, detectors.values()) for group in groups)
@@ -93,7 +93,7 @@ def simulate_events(
     experiment = file.experiment
     if not out.parent.is_dir():
         raise InputError("cannot be written: no such folder", file=out, remedy="choose a folder that exists")
-    detector = load_detector(design or file.geometry)
+    detector = load_optical(design or file.geometry)
     groups = draw(file, detector, validation_key(experiment.seed), events or experiment.validation.events or 400)
     family = physics or physics_of(file, detector)
     sampler = ValidationShard(family, experiment.seed, True)
@@ -127,7 +127,7 @@ def reconstruct_events(
     """Reconstructs an event file; `out` takes one JSON line an event. Returns the resolutions against the truth in the file."""
     experiment = file.experiment
     stored = read_events(source)
-    detector = load_detector(design or file.geometry)
+    detector = load_optical(design or file.geometry)
     family = physics or physics_of(file, detector)
     rows: list[dict[str, Any]] = []
     errors = []

@@ -20,7 +20,7 @@ from .._checks import InputError
 from ..detector import Detector
 from ..event import Primary, Readout
 from ..io.event_file import EventSet, read_events
-from ..io.geometry import load_detector
+from ..io.geometry import load_optical
 from ..rendering.probe import opengl
 from ..rendering.view import (
     Colouring,
@@ -190,7 +190,7 @@ def write_figures(
 
 def read_study_picture(directory: Path) -> StudyPicture:
     """A finished study as pictures need it. **Raises** `InputError` where the study has no design yet."""
-    designs = {name: load_detector(path) for name, path in study_designs(directory).items()}
+    designs = {name: load_optical(path) for name, path in study_designs(directory).items()}
     ledger = Ledger(directory)
     pair = None
     if (directory / SHARES).is_file():

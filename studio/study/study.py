@@ -18,7 +18,7 @@ from .._checks import StudioError
 from ..design import Optimisation, audit
 from ..detector import Detector
 from ..execution import AbstractRunner, LocalRunner
-from ..io.geometry import load_detector, save_detector
+from ..io.geometry import load_optical, save_detector
 from ..tracking import AbstractTracker, NoTracker
 from .assembly import Assembly, assemble, draw, fits
 from .checking import baseline_words
@@ -236,7 +236,7 @@ class _Stages:
         tree, choice = self.decided(solution.tree)
         save_detector(tree, self.ledger.directory / DESIGN)
         # Read back, so that what is judged is what the file says.
-        design = load_detector(self.ledger.directory / DESIGN)
+        design = load_optical(self.ledger.directory / DESIGN)
         measured = {"events": 0} if validation is None else self.validate(validation, design)
         result = self.result(solution, design, check, measured) | choice
         write_validation_table(measured, self.ledger.directory)
@@ -415,8 +415,8 @@ def _solution(ledger: Ledger) -> StudySolution:
     if not result["feasible"]:
         raise StudioError(f"no feasible design was found: {result['reason']}")
     return StudySolution(
-        detector=load_detector(ledger.directory / DESIGN),
-        baseline=load_detector(ledger.directory / BASELINE),
+        detector=load_optical(ledger.directory / DESIGN),
+        baseline=load_optical(ledger.directory / BASELINE),
         history=ledger.lines(HISTORY),
         audit=result["constraints"],
         gradient_check=result["gradient_check"],
