@@ -150,7 +150,8 @@ def test_commands_of_studies_say_that_they_take_no_chambers(arguments, tmp_path,
 
 
 def test_check_warns_of_planes_that_take_charge_away(tmp_path, capsys):
-    """SBND's planes 5 mm apart collect 89 % (DESIGN 6)."""
+    """SBND's planes 5 mm apart: the mean field behind the first plane is about 200 V / 5 mm, 0.8 of the drift field, so by Gauss's
+    law about a fifth of the field lines end on its wires; what the wires' own size moves is less than 0.07."""
     text = (
         (GEOMETRIES / "sbnd.yaml")
         .read_text()
@@ -160,5 +161,5 @@ def test_check_warns_of_planes_that_take_charge_away(tmp_path, capsys):
     (tmp_path / "wide.yaml").write_text(text)
     assert run(["check", "--json", str(tmp_path / "wide.yaml")]) == 0
     (report,) = json.loads(capsys.readouterr().out)["files"].values()
-    assert report["transparency"] == pytest.approx(0.89, abs=0.01)
+    assert report["transparency"] == pytest.approx(0.8, abs=0.07)
     assert any("of the charge reaches the last plane" in warning for warning in report["warnings"])

@@ -100,10 +100,9 @@ class TPC(eqx.Module):
     def volume(self) -> Box:
         """The smallest box about the origin that holds all drift volumes: where vertices are drawn."""
         axes, half = self.volumes.axes, 0.5 * self.volumes.widths
-        middle = self.volumes.anode - 0.5 * self.volumes.lengths[:, None] * self.volumes.direction
         reach = 0.5 * self.volumes.lengths[:, None] * jnp.abs(axes[:, 0])
         reach += half[:, :1] * jnp.abs(axes[:, 1]) + half[:, 1:] * jnp.abs(axes[:, 2])
-        return Box(2 * jnp.max(jnp.abs(middle) + reach, axis=0))
+        return Box(2 * jnp.max(jnp.abs(self.volumes.middle) + reach, axis=0))
 
     @property
     def wire_lengths(self) -> tuple[Float[Array, " channels"], ...]:
