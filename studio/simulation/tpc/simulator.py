@@ -49,9 +49,6 @@ class TPCSimulator(AbstractSimulator):
     - `start`: height above the collection plane in mm where the field response begins; farther away charge induces nothing.
     - `step`: time step of the field response in ns; a whole number of steps makes a sample.
     - `span`: how long a field response is followed, in ns: longer than an electron takes from `start` to its wire.
-    - `phases`: over how many relative places of the planes' wires responses are averaged. 1: wires aligned where the electron passes, as
-      in the published two-dimensional responses. Wires that are aligned may collect all where crossing ones do not: with planes that
-      are not transparent (`response(detector).transparency`), take 8, and the charge that is collected is what they let through.
     - `windows`: what is simulated. Without them an event that is known gets windows around its charge, and one that is
       traced all wires and samples; `fitted` makes a simulator with windows for given events, as inference needs it.
     """
@@ -62,7 +59,6 @@ class TPCSimulator(AbstractSimulator):
     start: float = eqx.field(static=True)
     step: float = eqx.field(static=True)
     span: float = eqx.field(static=True)
-    phases: int = eqx.field(static=True)
     windows: Windows | None = eqx.field(static=True)
     chunk: int = eqx.field(static=True)
 
@@ -75,12 +71,9 @@ class TPCSimulator(AbstractSimulator):
         step: float = 100.0 * ns,
         span: float = 100.0 * us,
         windows: Windows | None = None,
-        *,
-        phases: int = 1,
     ):
         self.segments = whole_number("segments", segments, least=2)
         self.bins, self.around = whole_number("bins", bins), whole_number("around", around)
-        self.phases = whole_number("phases", phases)
         self.start, self.step, self.span, self.windows = float(start), float(step), float(span), windows
         self.chunk = 2**31 - 1  # all channels at once: they share their transforms
 
@@ -141,7 +134,6 @@ class TPCSimulator(AbstractSimulator):
             start=self.start,
             temperature=detector.medium.temperature,
             wires=2 * max(20, self.around) + 1,
-            phases=self.phases,
         )
 
     def responses(self, detector: TPC) -> Spectra:
@@ -204,8 +196,7 @@ class TPCSimulator(AbstractSimulator):
         return self._with(common_windows(found))
 
     def _with(self, windows: Windows) -> TPCSimulator:
-        known = (self.segments, self.bins, self.around, self.start, self.step, self.span)
-        return TPCSimulator(*known, windows, phases=self.phases)
+        return TPCSimulator(self.segments, self.bins, self.around, self.start, self.step, self.span, windows)
 
     def _with_windows(self, detector: TPC, event: Primary | Deposits) -> TPCSimulator:
         if self.windows is not None:
