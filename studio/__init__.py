@@ -19,10 +19,13 @@ if TYPE_CHECKING:
         Detector as Detector,
     )
     from .detector import DriftVolumes as DriftVolumes
+    from .detector import JoinedWires as JoinedWires
     from .detector import (
         PhotosensorArray as PhotosensorArray,
     )
     from .detector import WirePlane as WirePlane
+    from .detector import centred as centred
+    from .detector import contained as contained
     from .detector import (
         register_sensor_type as register_sensor_type,
     )
@@ -80,7 +83,10 @@ _HOMES = {
     "ColdElectronics": "detector",
     "Detector": "detector",
     "DriftVolumes": "detector",
+    "JoinedWires": "detector",
     "WirePlane": "detector",
+    "centred": "detector",
+    "contained": "detector",
     "PhotosensorArray": "detector",
     "register_sensor_type": "detector",
     "sensor_type": "detector",

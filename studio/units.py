@@ -54,8 +54,12 @@ _DIMENSIONS: dict[str, dict[str, float]] = {
     "energy": {"eV": eV, "keV": keV, "MeV": MeV, "GeV": GeV},
     "angle": {"rad": rad, "mrad": mrad, "deg": deg},
     "potential": {"V": V, "kV": kV, "mV": mV},
-    "gain": {"mV/fC": mV / fC},
+    "gain": {"mV/fC": mV / fC, "V/e": V},
     "field": {"V/mm": V / mm, "V/cm": V / cm, "kV/cm": kV / cm},
+    "charge": {"e": 1.0, "fC": fC},
+    "charge per length": {"e/mm": 1.0 / mm, "e/m": 1.0 / m},
+    "diffusion": {"mm2/ns": mm**2 / ns, "cm2/s": cm**2 / s},
+    "temperature": {"K": 1.0},
     "fraction": {"%": percent},
 }
 

@@ -1,6 +1,7 @@
 """Detectors: a volume, its medium, the sensors on its wall or the wires at its anodes, and the electronics that read them."""
 
 from .cold_electronics import ColdElectronics
+from .containment import Contained, centred, contained
 from .costs import CostBreakdown, MediumPrice, Prices, SensorPrice, cost
 from .detector import Detector, Placed
 from .drift_volumes import DriftVolumes
@@ -18,17 +19,19 @@ from .sensor_types import (
 )
 from .space_charge import AbstractSpaceCharge, GridSpaceCharge, UniformField
 from .tpc import TPC
-from .wire_plane import WirePlane, slots_for
+from .wire_plane import JoinedWires, WirePlane, slots_for
 
 __all__ = [
     "TPC",
     "AbstractSpaceCharge",
     "ColdElectronics",
+    "Contained",
     "CostBreakdown",
     "Detector",
     "DriftVolumes",
     "EfficiencyTable",
     "GridSpaceCharge",
+    "JoinedWires",
     "MediumPrice",
     "OpticalElectronics",
     "PhotosensorArray",
@@ -39,6 +42,8 @@ __all__ = [
     "TimeResolution",
     "UniformField",
     "WirePlane",
+    "centred",
+    "contained",
     "cost",
     "efficiency_columns",
     "register_sensor_type",

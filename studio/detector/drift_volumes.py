@@ -99,6 +99,11 @@ class DriftVolumes(eqx.Module):
         """Drift field of each volume in V/mm."""
         return jnp.broadcast_to(self.field, (self.count,))
 
+    @property
+    def middle(self) -> Float[Array, "volumes 3"]:
+        """Middle of each volume in mm."""
+        return self.anode - 0.5 * self.lengths[:, None] * self.direction
+
     def inside(
         self, start: Float[Array, "n 3"], end: Float[Array, "n 3"]
     ) -> tuple[Float[Array, "n volumes"], Float[Array, "n volumes"]]:
@@ -108,7 +113,7 @@ class DriftVolumes(eqx.Module):
         over the segments of a track, so does the energy inside.
         """
         axes = self.axes
-        origin = self.anode - 0.5 * self.lengths[:, None] * self.direction
+        origin = self.middle
         half = 0.5 * jnp.concatenate([self.lengths[:, None], self.widths], axis=-1)
         first = jnp.einsum("nvj,vij->nvi", start[:, None] - origin, axes)
         step = jnp.einsum("nj,vij->nvi", end - start, axes)

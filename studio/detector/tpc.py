@@ -80,29 +80,51 @@ class TPC(eqx.Module):
                     remedy="heights fall from plane to plane, and the last one is 0",
                 )
 
+        for index, plane in enumerate(self.planes):
+            if plane.joined is not None and self.volumes.count % plane.joined.volumes:
+                raise InputError(
+                    f"{self.volumes.count} drift volumes are no whole number of groups",
+                    key=f"planes.{index}.joined.volumes",
+                    value=plane.joined.volumes,
+                    remedy="give the number of volumes in a row whose wires are joined",
+                )
+        if not any(plane.read_out for plane in self.planes):
+            raise InputError("no plane is read out", key="planes", remedy="read at least the collection plane")
+
+    @property
+    def read_planes(self) -> tuple[WirePlane, ...]:
+        """The planes that record: all but grids."""
+        return tuple(plane for plane in self.planes if plane.read_out)
+
     @property
     def volume(self) -> Box:
         """The smallest box about the origin that holds all drift volumes: where vertices are drawn."""
         axes, half = self.volumes.axes, 0.5 * self.volumes.widths
-        middle = self.volumes.anode - 0.5 * self.volumes.lengths[:, None] * self.volumes.direction
         reach = 0.5 * self.volumes.lengths[:, None] * jnp.abs(axes[:, 0])
         reach += half[:, :1] * jnp.abs(axes[:, 1]) + half[:, 1:] * jnp.abs(axes[:, 2])
-        return Box(2 * jnp.max(jnp.abs(middle) + reach, axis=0))
+        return Box(2 * jnp.max(jnp.abs(self.volumes.middle) + reach, axis=0))
 
     @property
     def wire_lengths(self) -> tuple[Float[Array, " channels"], ...]:
-        """Length in mm of every wire, plane by plane: all slots of the first volume, then those of the next."""
-        return tuple(plane.lengths(self.volumes).reshape(-1) for plane in self.planes)
+        """Length in mm of the wires of every channel, plane by plane that is read: all channels of the first volume, or of the
+        first that are joined, then those of the next."""
+        return tuple(plane.channel_lengths(self.volumes).reshape(-1) for plane in self.read_planes)
 
     @property
     def channel_count(self) -> int:
-        """Number of channels there is room for, wires without length among them."""
-        return self.volumes.count * sum(plane.slots for plane in self.planes)
+        """Number of channels there is room for, those without wires among them."""
+        return sum(plane.groups(self.volumes) * plane.channels for plane in self.read_planes)
 
     @property
     def wire_count(self) -> Float[Array, ""]:
-        """Number of wires, not rounded: what channels cost."""
-        return jnp.asarray(sum(jnp.sum(plane.wire_count(self.volumes)) for plane in self.planes))
+        """Number of wires that are read, not rounded: what channels cost. Joined wires count as their channels, a fixed number."""
+        counts = [
+            jnp.sum(plane.wire_count(self.volumes))
+            if plane.joined is None
+            else jnp.asarray(float(plane.groups(self.volumes) * plane.channels))
+            for plane in self.read_planes
+        ]
+        return jnp.asarray(sum(counts))
 
     @property
     def cathode_voltage(self) -> Float[Array, " volumes"]:

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from .._arrays import as_number
 from .._checks import InputError, whole_number
 from .drift_volumes import DriftVolumes
+
+
+class JoinedWires(NamedTuple):
+    """Wires of `volumes` drift volumes in a row that are one channel: wire n of the k-th is read by channel
+    (n + k `shift`) modulo `channels`.
+
+    A wire that goes straight on into the next volume, W mm wide across the first axis, has the shift W cos(angle) / pitch. Wires
+    that are wrapped around a frame with a volume on either face meet again after two widths: then `channels` is twice the
+    shift, and a channel may have several pieces on each face.
+    """
+
+    volumes: int
+    channels: int
+    shift: int
 
 
 class WirePlane(eqx.Module):
@@ -27,6 +43,9 @@ class WirePlane(eqx.Module):
     - `offset`: by how far the wires stand off symmetry about the centre of the plane, across them, in mm.
     - `slots`, static: number of wires there is room for. Those beyond the edge of the plane have no length, so the pitch may
       change without compiling anew: choose `slots_for` the smallest pitch.
+    - `joined`, static: which wires of several volumes are one channel; None where each is one. Which are joined stays when a
+      pitch changes: free no pitch of such a plane.
+    - `read_out`, static: False for a grid, which shapes the field and records nothing.
 
     **Raises** `InputError` for a pitch or radius that is not positive, wires that touch, and numbers that are not finite.
     """
@@ -38,8 +57,22 @@ class WirePlane(eqx.Module):
     wire_radius: Float[Array, ""]
     offset: Float[Array, ""]
     slots: int = eqx.field(static=True)
+    joined: JoinedWires | None = eqx.field(static=True)
+    read_out: bool = eqx.field(static=True)
 
-    def __init__(self, pitch, angle=0.0, height=0.0, bias=0.0, wire_radius=0.075, offset=0.0, *, slots: int):
+    def __init__(
+        self,
+        pitch,
+        angle=0.0,
+        height=0.0,
+        bias=0.0,
+        wire_radius=0.075,
+        offset=0.0,
+        *,
+        slots: int,
+        joined: JoinedWires | None = None,
+        read_out: bool = True,
+    ):
         self.pitch = as_number(pitch, "pitch", positive=True)
         self.angle, self.height, self.bias = (
             as_number(angle, "angle"),
@@ -49,6 +82,8 @@ class WirePlane(eqx.Module):
         self.wire_radius = as_number(wire_radius, "wire_radius", positive=True)
         self.offset = as_number(offset, "offset")
         self.slots = whole_number("slots", slots)
+        self.joined = None if joined is None else JoinedWires(*joined)
+        self.read_out = bool(read_out)
 
     def __check_init__(self):
         known = not isinstance(self.pitch, Tracer) and not isinstance(self.wire_radius, Tracer)
@@ -86,6 +121,34 @@ class WirePlane(eqx.Module):
         foot = self.coordinates[:, None] * self.across
         low, high = _crossing(foot, self.along, half)
         return jnp.maximum(high - low, 0.0)
+
+    @property
+    def channels(self) -> int:
+        """Channels that wires of one volume, or of the volumes that are joined, have: there is room for so many."""
+        return self.slots if self.joined is None else self.joined.channels
+
+    def groups(self, volumes: DriftVolumes) -> int:
+        """Number of groups of drift volumes whose wires are joined; every volume is one where none are."""
+        return volumes.count if self.joined is None else volumes.count // self.joined.volumes
+
+    def channel_of(
+        self, volume: Int[Array, "..."] | Int[np.ndarray, "..."], wire: Int[Array, "..."] | Int[np.ndarray, "..."]
+    ) -> tuple[Int[Array, "..."], Int[Array, "..."]]:
+        """The group and the channel in it that read a wire; wires beyond the slots are none's business."""
+        volume, wire = jnp.asarray(volume), jnp.asarray(wire)
+        if self.joined is None:
+            return volume, wire
+        count, channels, shift = self.joined
+        return volume // count, (wire + volume % count * shift) % channels
+
+    def channel_lengths(self, volumes: DriftVolumes) -> Float[Array, "groups channels"]:
+        """Length in mm of all wires of each channel together: what its noise follows."""
+        lengths = self.lengths(volumes)
+        if self.joined is None:
+            return lengths
+        group, channel = self.channel_of(np.arange(volumes.count)[:, None], np.arange(self.slots))
+        group = jnp.broadcast_to(group, lengths.shape)
+        return jnp.zeros((self.groups(volumes), self.channels), lengths.dtype).at[group, channel].add(lengths)
 
     def ends(self, volumes: DriftVolumes) -> Float[Array, "volumes slots 2 3"]:
         """Both ends of each wire in space (mm); the same point twice where a wire has no length."""

@@ -96,6 +96,14 @@ class Deposits(eqx.Module):
         """Energy in MeV, padding left out."""
         return jnp.sum(self.energy * self.weight, axis=-1)
 
+    def moved(self, by: Any) -> Deposits:
+        """These deposits moved by `(3,)`, or `(..., n, 3)`, in mm: into the coordinates of a detector, for example.
+
+        **Raises** `InputError` for a shape that does not fit.
+        """
+        shift = _broadcast("by", _floating(by), self.position.shape)
+        return eqx.tree_at(lambda tree: tree.position, self, self.position + shift)
+
     def padded(self, count: int | None = None) -> Deposits:
         """These deposits followed by empty ones of weight 0, `count` in all: by default the next `bucket_size`.
 

@@ -73,6 +73,17 @@ def discs(positions: np.ndarray, normals: np.ndarray, radii: np.ndarray, sides: 
     return vertices, (first[:, None, None] + fan).reshape(-1, 3)
 
 
+_TIPS = np.concatenate([np.eye(3), -np.eye(3)])
+_SIDES = np.array([[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]])
+
+
+def octahedra(positions: np.ndarray, radii: np.ndarray) -> Triangles:
+    """Small bodies with six tips at `radii (n,)` from `positions (n, 3)`: marks of points that look alike from everywhere."""
+    vertices = np.asarray(positions)[:, None] + np.asarray(radii)[:, None, None] * _TIPS
+    first = len(_TIPS) * np.arange(len(vertices))
+    return vertices.reshape(-1, 3), (first[:, None, None] + _SIDES).reshape(-1, 3)
+
+
 def plates(
     positions: np.ndarray, normals: np.ndarray, radii: np.ndarray, thickness: np.ndarray, sides: int
 ) -> Triangles:
@@ -116,6 +127,16 @@ def tube(points: np.ndarray, radius: float, sides: int = 8) -> Triangles:
     )
     first = sides * np.arange(len(points) - 1)
     return rims.reshape(-1, 3), (first[:, None, None] + band).reshape(-1, 3)
+
+
+def prisms(ends: np.ndarray, radius: float) -> Triangles:
+    """Straight lines `(n, 2, 3)` as thin open bodies of three sides."""
+    ends = np.asarray(ends, float)
+    along = ends[:, 1] - ends[:, 0]
+    normals = np.repeat(along / np.linalg.norm(along, axis=-1, keepdims=True), 2, axis=0)
+    rims = _rims(ends.reshape(-1, 3), normals, np.full(2 * len(ends), radius), 3)
+    sides = np.array([[0, 1, 4], [0, 4, 3], [1, 2, 5], [1, 5, 4], [2, 0, 3], [2, 3, 5]])
+    return rims.reshape(-1, 3), (6 * np.arange(len(ends))[:, None, None] + sides).reshape(-1, 3)
 
 
 def _rims(positions: np.ndarray, normals: np.ndarray, radii: np.ndarray, sides: int) -> np.ndarray:

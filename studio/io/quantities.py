@@ -7,9 +7,17 @@ Use them as annotations in a pydantic model: `radius: PositiveLength` accepts `1
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -77,6 +85,24 @@ class Quantity:
         return " and ".join(words)
 
 
+def invalid(problem: str, remedy: str) -> PydanticCustomError:
+    """What a validator of a model raises: `InputError` with the line comes of it."""
+    return PydanticCustomError("invalid", "{problem}", {"problem": problem, "remedy": remedy})
+
+
+def rows_of(parse: Callable[[object], Any], words: str) -> Any:
+    """Annotations of a field that `parse` makes of a text block; an error keeps the row, so that its line can be named."""
+
+    def convert(value: object) -> Any:
+        try:
+            return parse(value)
+        except InputError as error:
+            context = {"problem": error.problem, "remedy": error.remedy or "", "row": error.line, "value": error.value}
+            raise PydanticCustomError("rows", "{problem}", context) from None
+
+    return [PlainValidator(convert), WithJsonSchema({"type": "string", "description": words})]
+
+
 def _custom_error(problem: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("quantity", "{problem}", {"problem": problem, "remedy": remedy})
 
@@ -93,6 +119,15 @@ Angle = Annotated[float, Quantity("angle")]
 Rate = Annotated[float, Quantity("rate")]
 NonNegativeSquaredTime = Annotated[float, Quantity("squared time", at_least=0.0)]
 NonNegativeRate = Annotated[float, Quantity("rate", at_least=0.0)]
+Potential = Annotated[float, Quantity("potential")]
+PositivePotential = Annotated[float, Quantity("potential", above=0.0)]
+FieldStrength = Annotated[float, Quantity("field")]
+PositiveFieldStrength = Annotated[float, Quantity("field", above=0.0)]
+PositiveGain = Annotated[float, Quantity("gain", above=0.0)]
+NonNegativeCharge = Annotated[float, Quantity("charge", at_least=0.0)]
+NonNegativeChargePerLength = Annotated[float, Quantity("charge per length", at_least=0.0)]
+PositiveDiffusion = Annotated[float, Quantity("diffusion", above=0.0)]
+PositiveTemperature = Annotated[float, Quantity("temperature", above=0.0)]
 Fraction = Annotated[float, Quantity("fraction", at_least=0.0, at_most=1.0)]
 NonNegativeFraction = Annotated[float, Quantity("fraction", at_least=0.0)]
 PositiveFraction = Annotated[float, Quantity("fraction", above=0.0)]

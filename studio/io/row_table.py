@@ -1,4 +1,4 @@
-"""Sensor tables inside YAML files: one row of text a sensor, readable, compact and exact."""
+"""Tables inside YAML files: one row of text a sensor, a point or a node, readable, compact and exact."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .._checks import InputError
 _CHART_COLUMNS = ("patch", "u", "v", "w", "radius/mm", "type", "weight")
 _CHART_EXAMPLE = "begin with a line naming the columns, for example 'patch u v', then one row a sensor"
 _POSITION_EXAMPLE = "write one row a sensor: three numbers x y z"
+_SPACE_CHARGE_EXAMPLE = "write one row a node: three displacements in mm, three distortions in V/mm"
 _EFFICIENCY_EXAMPLE = "begin with the line 'wavelength/nm efficiency', then one row a point, for example '400 0.3'"
 
 
@@ -19,7 +20,8 @@ _EFFICIENCY_EXAMPLE = "begin with the line 'wavelength/nm efficiency', then one 
 class RowTable:
     """Rows of a text block.
 
-    - `numbers (sensors, 2 or 3)`: positions, or chart coordinates; or points of a quantum efficiency.
+    - `numbers (sensors, 2 or 3)`: positions, or chart coordinates; or points of a quantum efficiency, or six numbers a node of
+      a space-charge map.
     - `offsets (sensors,)`: the row of the block, from 0, that each sensor or point stands in.
     - `patches`, `types (sensors,)`: names, or None without such a column; `radius (sensors,)` in mm or None; `weight
       (sensors,)`: see `PhotosensorArray`, or None.
@@ -44,6 +46,15 @@ def parse_position_rows(text: object) -> RowTable:
     if not rows:
         raise InputError("holds no sensor", remedy=_POSITION_EXAMPLE)
     numbers = _numbers([words for _, words in rows], [offset for offset, _ in rows], 3, _POSITION_EXAMPLE)
+    return RowTable(numbers, _offsets(rows))
+
+
+def parse_space_charge_rows(text: object) -> RowTable:
+    """Rows of six numbers, displacement and distortion. **Raises** `InputError` as above."""
+    rows = _rows(text, _SPACE_CHARGE_EXAMPLE)
+    if not rows:
+        raise InputError("holds no nodes", remedy=_SPACE_CHARGE_EXAMPLE)
+    numbers = _numbers([words for _, words in rows], [offset for offset, _ in rows], 6, _SPACE_CHARGE_EXAMPLE)
     return RowTable(numbers, _offsets(rows))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -62,8 +63,8 @@ def step(half: float) -> float:
     return next(decade * factor for factor in (1, 2, 5, 10) if half <= 2 * decade * factor * (1 + 1e-9))
 
 
-def axes_around(half: Float[np.ndarray, "3"], camera: Camera) -> list[Axis]:
-    """Axes x, y and z in m along edges of the box `half`, those that stand before or beside everything."""
+def axes_around(half: Float[np.ndarray, "3"], camera: Camera, names: Sequence[str] = "xyz") -> list[Axis]:
+    """Axes in m, called `names`, along edges of the box `half`, those that stand before or beside everything."""
     side = np.where(camera.look < 0, 1.0, -1.0)  # of the box, where the onlooker stands
     low = -1.0
     # From above, the near edges of the floor are the lowest in the picture; from below, the far ones.
@@ -71,10 +72,10 @@ def axes_around(half: Float[np.ndarray, "3"], camera: Camera) -> list[Axis]:
     corners = [np.array([side[0], -side[1], 0.0]), np.array([-side[0], side[1], 0.0])]
     left = min(corners, key=lambda corner: camera.project(corner[None] * half)[0, 0])
     places = (np.array([0.0, front[1], low]), np.array([front[0], 0.0, low]), left)
-    return [_axis(axis, half, place, camera) for axis, place in enumerate(places)]
+    return [_axis(axis, half, place, camera, names[axis]) for axis, place in enumerate(places)]
 
 
-def _axis(axis: int, half: np.ndarray, place: np.ndarray, camera: Camera) -> Axis:
+def _axis(axis: int, half: np.ndarray, place: np.ndarray, camera: Camera, name: str) -> Axis:
     unit, base = np.eye(3)[axis], place * half
     gap = step(float(half[axis]))
     count = math.floor(half[axis] / gap * (1 + 1e-9))
@@ -91,5 +92,6 @@ def _axis(axis: int, half: np.ndarray, place: np.ndarray, camera: Camera) -> Axi
     texts = [f"{value:.{decimals}f}".replace("-", "−") for value in values]
     near, far, anchor = (16.0, 62.0, "right") if axis == 2 else (27.0, 74.0, "center")
     words = [(text, start + near * away) for text, start in zip(texts, starts, strict=True)]
-    title = (f"{'xyz'[axis]} (m)", ends.mean(axis=0) + far * away)
+    far += 5.0 * (len(name) - 1)  # a longer name keeps clear of the ticks
+    title = (f"{name} (m)", ends.mean(axis=0) + far * away)
     return Axis(ends, np.stack([starts, starts + 9.0 * away], axis=1), (*words, title), anchor)

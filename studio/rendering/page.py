@@ -14,7 +14,7 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm, to_hex, to_rgb
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from ..geometry.triangulation import disc_sides, discs, tube, wall_lines, wall_triangles
+from ..geometry.triangulation import prisms, tube, wall_lines, wall_triangles
 from ..io.atomic import replace_file
 from ..io.meshes import Body, web_page
 from ..units import m
@@ -22,7 +22,7 @@ from .camera import VIEW_ANGLE, Camera, camera_around, step
 from .style import AMOUNTS, INK, PALETTE, WALL
 from .view import LINE_WIDTH, WALL_COLOUR, Colouring, View, half_box, wall_scale
 
-_AXES = (("x", PALETTE[4]), ("y", PALETTE[2]), ("z", PALETTE[5]))
+_AXES = (PALETTE[4], PALETTE[2], PALETTE[5])
 _STEPS = 24  # of the colour bar's gradient
 
 _STYLE = """
@@ -58,25 +58,33 @@ def page_camera(view: View) -> Camera:
 
 
 def _bodies(view: View) -> list[Body]:
-    sides, size = disc_sides(len(view.radii)), float(np.max(half_box(view))) * m
+    size = float(np.max(half_box(view))) * m
     vertices, faces = wall_triangles(view.volume)
     # Faces turned inwards: as in the pictures, the near side of the wall is cut away.
     bodies = [Body("wall", wall_scale(view) * vertices, faces[:, ::-1], to_rgb(WALL_COLOUR))]
-    bodies.append(
-        Body(
-            "sensors",
-            *discs(view.positions, view.normals, view.radii, sides),
-            np.repeat(view.colours, sides + 1, axis=0),
-        )
-    )
+    if len(view.positions):
+        marks = view.bodies()
+        bodies.append(Body("sensors", *marks, np.repeat(view.colours, len(marks[0]) // len(view.colours), axis=0)))
+    bodies += [Body(sheets.name, *_both_sides(sheets.corners), to_rgb(sheets.colour), 0.3) for sheets in view.sheets]
+    bodies += [
+        Body(strokes.name, *prisms(strokes.ends, 0.12 * LINE_WIDTH * size), to_rgb(strokes.colour))
+        for strokes in view.strokes
+    ]
     edges = enumerate(wall_lines(view.volume))
     bodies += [Body(f"edge {number}", *tube(line, 0.25 * LINE_WIDTH * size), to_rgb(WALL)) for number, line in edges]
     bodies += [Body(line.name, *tube(line.points, LINE_WIDTH * size), to_rgb(line.colour)) for line in view.lines]
     corner = -half_box(view) * m - 0.1 * size
-    for unit, (name, colour) in zip(np.eye(3), _AXES, strict=True):
+    for unit, (name, colour) in zip(np.eye(3), _axes(view), strict=True):
         ends = np.stack([corner, corner + _axis_length(view) * m * unit])
         bodies.append(Body(f"{name} axis", *tube(ends, 0.6 * LINE_WIDTH * size), to_rgb(colour)))
     return bodies
+
+
+def _both_sides(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rectangles `(n, 4, 3)` as triangles that are seen from either side."""
+    first = 4 * np.arange(len(corners))[:, None, None]
+    faces = (first + np.array([[0, 1, 2], [0, 2, 3], [2, 1, 0], [3, 2, 0]])).reshape(-1, 3)
+    return corners.reshape(-1, 3), faces
 
 
 def _axis_length(view: View) -> float:
@@ -84,12 +92,18 @@ def _axis_length(view: View) -> float:
     return step(float(np.max(half_box(view))))
 
 
+def _axes(view: View) -> list[tuple[str, str]]:
+    """Name and colour of each axis."""
+    return list(zip(view.axes, _AXES, strict=True))
+
+
 def _overlay(view: View) -> str:
     """Title, legend and colour bar over the picture."""
     rows = [f'<i class="dot" style="--c:{colour}">{html.escape(name)}</i>' for name, colour in view.kinds]
     rows += [f'<i style="--c:{line.colour}">{html.escape(line.name)}</i>' for line in view.lines]
+    rows += [f'<i style="--c:{group.colour}">{html.escape(group.name)}</i>' for group in (*view.sheets, *view.strokes)]
     length = _axis_length(view)
-    rows += [f'<i style="--c:{colour}">{name}, {length:g} m</i>' for name, colour in _AXES]
+    rows += [f'<i style="--c:{colour}">{name}, {length:g} m</i>' for name, colour in _axes(view)]
     words = f'<div id="words"><b>{html.escape(view.title)}</b>{html.escape(view.summary)}{"".join(rows)}</div>'
     hint = '<div id="hint">drag: turn &nbsp; wheel: zoom &nbsp; right button: move</div>'
     return words + (_scale(view.colouring) if view.colouring else "") + hint

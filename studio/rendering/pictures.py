@@ -26,7 +26,7 @@ from .camera import axes_around
 from .scene import Drawing, view_image
 from .style import AMOUNTS, DPI, INK, PALETTE, STYLE, UNLIT
 from .view import PIXELS, WALL_COLOUR, Colouring, View, alike, half_box, view_camera, wall_scale
-from .words import colour_bar, legend
+from .words import colour_bar, legend, legend_rows
 
 FRAME_PIXELS = (880, 800)
 """Width and height of what a frame of a moving picture is cut out of."""
@@ -85,8 +85,8 @@ def _figure(rows: list[list[View]], heads: list[str], words: View, path: str | o
     window = shown_window([view for row in rows for view in row])
     height, width = len(rows) * _PANEL, len(rows[0]) * _PANEL * window[0].size / window[1].size
     top = 1.15 if any(heads) else 0.8
-    marked = bool(words.kinds or words.lines)
-    bottom, right = 0.6 if marked else 0.15, 1.5 if words.colouring else 0.2
+    marked = legend_rows(words)
+    bottom, right = 0.15 + 0.45 * marked, 1.5 if words.colouring else 0.2
     # At least as wide as a summary.
     full = (max(width + 0.2 + right, 7.2), height + top + bottom)
     with rc_context(STYLE):
@@ -125,7 +125,7 @@ def _panel(axes: Axes, view: View, image: np.ndarray) -> None:
     camera = view_camera(view, (image.shape[1], image.shape[0]))
     axes.imshow(image, interpolation="antialiased", aspect="equal")
     axes.set_axis_off()
-    for axis in axes_around(half_box(view), camera):
+    for axis in axes_around(half_box(view), camera, view.axes):
         for line in (axis.ends, *axis.ticks):
             axes.plot(*line.T, color=INK, linewidth=0.9)
         for word, place in axis.words:
@@ -139,7 +139,8 @@ def shown_window(views: list[View], size: tuple[int, int] = PIXELS) -> Window:
         camera, half = view_camera(view, size), half_box(view)
         points.append(camera.project(wall_scale(view) * wall_triangles(view.volume)[0] / m))
         points += [
-            np.concatenate([axis.ends, [place for _, place in axis.words]]) for axis in axes_around(half, camera)
+            np.concatenate([axis.ends, [place for _, place in axis.words]])
+            for axis in axes_around(half, camera, view.axes)
         ]
     # Words stand to the left of the vertical axis.
     low, high = np.min(np.concatenate(points), axis=0) - [75, 30], np.max(np.concatenate(points), axis=0) + 30

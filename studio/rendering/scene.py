@@ -11,11 +11,13 @@ import numpy as np
 import pyvista
 from vtkmodules.vtkCommonCore import vtkLogger
 
-from ..geometry.triangulation import disc_sides, discs, tube, wall_lines, wall_triangles
+from ..geometry.triangulation import tube, wall_lines, wall_triangles
 from ..units import m
 from .camera import VIEW_ANGLE, Camera
 from .style import WALL
 from .view import LINE_WIDTH, PIXELS, WALL_COLOUR, View, half_box, view_camera, wall_scale
+
+_SHEET = 0.18  # opacity: what stands behind is seen
 
 
 def view_image(view: View, size: tuple[int, int] = PIXELS) -> np.ndarray:
@@ -36,7 +38,6 @@ class Drawing:
         self.plotter = pyvista.Plotter(off_screen=True, window_size=list(size), lighting="none")
         self.plotter.renderer.SetBackground(1.0, 1.0, 1.0)
         self.plotter.enable_anti_aliasing("msaa", multi_samples=8)
-        self.sides = disc_sides(len(view.radii))
         vertices, faces = wall_triangles(view.volume)
         self.wall = _mesh((wall_scale(view) * vertices / m, faces))
         # Seen from inside, as the sensors are: faces that turn their outside to the onlooker are left out.
@@ -44,9 +45,11 @@ class Drawing:
         self.edges = [pyvista.lines_from_points(line / m) for line in wall_lines(view.volume)]
         for edge in self.edges:
             self.plotter.add_mesh(edge, color=WALL, line_width=2.0)
-        self.sensors = _mesh(discs(view.positions / m, view.normals, view.radii / m, self.sides))
-        self.sensors.cell_data["colours"] = self._colours(view)
-        self.plotter.add_mesh(self.sensors, scalars="colours", rgb=True, lighting=False, culling="back")
+        self._add_sheets_and_strokes(view)
+        self.sensors = _mesh(view.bodies(m))
+        if len(view.positions):
+            self.sensors.cell_data["colours"] = self._colours(view)
+            self.plotter.add_mesh(self.sensors, scalars="colours", rgb=True, lighting=False, culling="back")
         for line in view.lines:
             body = _mesh(tube(line.points / m, LINE_WIDTH * float(np.max(half_box(view)))))
             self.plotter.add_mesh(body, color=line.colour, lighting=False)
@@ -57,8 +60,9 @@ class Drawing:
         self.wall.points = wall_scale(view) * wall_triangles(view.volume)[0] / m
         for edge, line in zip(self.edges, wall_lines(view.volume), strict=True):
             edge.points = line / m
-        self.sensors.points = discs(view.positions / m, view.normals, view.radii / m, self.sides)[0]
-        self.sensors.cell_data["colours"] = self._colours(view)
+        if len(view.positions):
+            self.sensors.points = view.bodies(m)[0]
+            self.sensors.cell_data["colours"] = self._colours(view)
 
     def image(self) -> np.ndarray:
         """What the camera sees, (height, width, 3)."""
@@ -69,8 +73,18 @@ class Drawing:
     def close(self) -> None:
         self.plotter.close()
 
+    def _add_sheets_and_strokes(self, view: View) -> None:
+        for sheets in view.sheets:
+            corners = sheets.corners.reshape(-1, 3) / m
+            body = pyvista.PolyData.from_regular_faces(corners, np.arange(len(corners)).reshape(-1, 4))
+            self.plotter.add_mesh(body, color=sheets.colour, opacity=_SHEET, lighting=False)
+        for strokes in view.strokes:
+            body = pyvista.line_segments_from_points(strokes.ends.reshape(-1, 3) / m)
+            self.plotter.add_mesh(body, color=strokes.colour, line_width=1.5, lighting=False)
+
     def _colours(self, view: View) -> np.ndarray:
-        return np.repeat(np.round(255 * view.colours).astype(np.uint8), self.sides, axis=0)
+        each = self.sensors.n_cells // max(1, len(view.colours))
+        return np.repeat(np.round(255 * view.colours).astype(np.uint8), each, axis=0)
 
     def _aim(self, camera: Camera) -> None:
         self.plotter.camera_position = [tuple(camera.position), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)]

@@ -24,7 +24,7 @@ from ..detector import Detector
 from ..event import Primary, Readout
 from ..event.energy_loss import beta, csda_range
 from ..geometry import AbstractVolume
-from ..geometry.triangulation import wall_triangles
+from ..geometry.triangulation import disc_sides, discs, octahedra, wall_triangles
 from ..units import MeV, m, mm
 from .camera import Camera, camera_around
 from .style import AMOUNTS, PALETTE, UNLIT
@@ -82,13 +82,32 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
+class Strokes:
+    """Many thin straight lines of one kind: what they are, their `ends (n, 2, 3)` in mm, their colour."""
+
+    name: str
+    ends: Float[np.ndarray, "n 2 3"]
+    colour: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheets:
+    """Flat rectangles of one kind that one can see through: what they are, their `corners (n, 4, 3)` in mm, their colour."""
+
+    name: str
+    corners: Float[np.ndarray, "n 4 3"]
+    colour: str
+
+
+@dataclasses.dataclass(frozen=True)
 class View:
     """One detector as it is to be seen.
 
     **Fields**: `title`, `summary`: words above the picture; `volume`; `positions`, `normals (sensors, 3)` and `radii
     (sensors,)` in mm; `colours (sensors, 3)`; `colouring`: the scale they come from, or `kinds`: the name and colour of each
     type of sensor; `lines`; `look (3,)`: the direction a picture looks along; `room (3,)`: half sizes in m of the box that a
-    picture has room for, by default the wall's.
+    picture has room for, by default the wall's; `strokes` and `sheets`; `solid`: whether what stands at the positions are small
+    bodies that are seen from everywhere, and not discs; `axes`: what the three coordinates are called, the third upwards.
     """
 
     title: str
@@ -103,6 +122,17 @@ class View:
     lines: tuple[Line, ...] = ()
     look: tuple[float, float, float] = (0.78, 0.5, -0.38)
     room: Float[np.ndarray, "3"] | None = None
+    strokes: tuple[Strokes, ...] = ()
+    sheets: tuple[Sheets, ...] = ()
+    solid: bool = False
+    axes: tuple[str, str, str] = ("x", "y", "z")
+
+    def bodies(self, unit: float = mm) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices, in `unit`, and triangles of all that stands at the positions: as many of each everywhere."""
+        positions, radii = self.positions / unit, self.radii / unit
+        return (
+            octahedra(positions, radii) if self.solid else discs(positions, self.normals, radii, disc_sides(len(radii)))
+        )
 
 
 def layout_view(
@@ -163,7 +193,7 @@ def event_view(
 
 def wall_scale(view: View) -> float:
     """The wall is drawn so many times larger, since the edges of flat discs stand out of a round one: by r² / 2R."""
-    return 1.005 + 0.5 * float(np.max(view.radii) / m / np.min(_wall_box(view))) ** 2
+    return 1.005 + 0.5 * float(np.max(view.radii, initial=0.0) / m / np.min(_wall_box(view))) ** 2
 
 
 def half_box(view: View) -> Float[np.ndarray, "3"]:

@@ -70,7 +70,7 @@ class Assembly:
     """
 
     experiment: Experiment
-    baseline: Detector
+    baseline: Any
     physics: AbstractPhysics
     groups: tuple[Primary, ...]
     free: dict[str, AbstractBound | Follows]
@@ -111,7 +111,7 @@ def assemble(
     )
 
 
-def physics_of(file: ExperimentFile, detector: Detector) -> AbstractPhysics:
+def physics_of(file: ExperimentFile, detector: Any) -> AbstractPhysics:
     """The simulation and inference of a detector's family, with the nuisances of the experiment."""
     check_paths(file, detector, file.experiment.nuisances, "nuisance")
     if isinstance(detector, TPC):
@@ -142,7 +142,7 @@ def _ranges(bound: AbstractBound | Follows) -> bool:
     return isinstance(bound, Interval)
 
 
-def draw(file: ExperimentFile, detector: Detector, key: Any, count: int) -> tuple[Primary, ...]:
+def draw(file: ExperimentFile, detector: Any, key: Any, count: int) -> tuple[Primary, ...]:
     """`count` events as the experiment describes them, shared evenly among its particles."""
     events = file.experiment.events
     names = events.particles
@@ -157,7 +157,7 @@ def draw(file: ExperimentFile, detector: Detector, key: Any, count: int) -> tupl
     return tuple(groups)
 
 
-def fits(file: ExperimentFile, detector: Detector, events: Primary) -> np.ndarray:
+def fits(file: ExperimentFile, detector: Any, events: Primary) -> np.ndarray:
     """Which of the events start inside a detector, and end there where the experiment wants contained ones."""
     inside = detector.volume.contains(events.vertex)
     if file.experiment.events.contained:
@@ -166,7 +166,7 @@ def fits(file: ExperimentFile, detector: Detector, events: Primary) -> np.ndarra
     return np.asarray(inside)
 
 
-def _gun(file: ExperimentFile, detector: Detector, particle: Particle) -> Gun:
+def _gun(file: ExperimentFile, detector: Any, particle: Particle) -> Gun:
     events = file.experiment.events
     direction, spread = events.direction, 0.0
     if isinstance(direction, DirectionAround):
@@ -187,7 +187,7 @@ def _argon(detector: Any) -> LiquidArgon | None:
     return detector.medium if isinstance(detector.medium, LiquidArgon) else None
 
 
-def check_paths(file: ExperimentFile, detector: Detector, names: Mapping[str, Any], section: str) -> None:
+def check_paths(file: ExperimentFile, detector: Any, names: Mapping[str, Any], section: str) -> None:
     """**Raises** `InputError` with the line and the nearest path where one of the names is not a leaf of the detector."""
     for name in names:
         leaves = [path for path in paths.leaf_paths(detector) if path not in _FIXED_LEAVES]
@@ -201,7 +201,7 @@ _FIXED_LEAVES = ("sensors.patch", "sensors.kind")
 # ---- bounds ------------------------------------------------------------------------------------------------------------
 
 
-def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound | Follows:
+def _bound(file: ExperimentFile, detector: Any, path: str) -> AbstractBound | Follows:
     check_paths(file, detector, {path: None}, "free")
     wanted = file.experiment.free[path]
     value = np.asarray(paths.get(detector, path))
@@ -213,7 +213,7 @@ def _bound(file: ExperimentFile, detector: Detector, path: str) -> AbstractBound
     return bound if wanted.together is None else _together(file, detector, path, bound)
 
 
-def _range(file: ExperimentFile, detector: Detector, path: str, wanted: Bound, value: np.ndarray) -> AbstractBound:
+def _range(file: ExperimentFile, detector: Any, path: str, wanted: Bound, value: np.ndarray) -> AbstractBound:
     if (
         wanted.between is None
         and isinstance(detector, TPC)
@@ -239,7 +239,7 @@ def _range(file: ExperimentFile, detector: Detector, path: str, wanted: Bound, v
     return Interval(low, high)
 
 
-def _follower(file: ExperimentFile, detector: Detector, path: str, leader: str, factor: float | None) -> Follows:
+def _follower(file: ExperimentFile, detector: Any, path: str, leader: str, factor: float | None) -> Follows:
     here, there = np.asarray(paths.get(detector, path)), np.asarray(paths.get(detector, leader))
     key, ratio = f"free.{path}.factor", 1.0 if factor is None else factor
     if here.shape != there.shape or not np.allclose(here, ratio * there, rtol=1e-6, atol=0.0):
@@ -250,7 +250,7 @@ def _follower(file: ExperimentFile, detector: Detector, path: str, leader: str, 
     return Follows(leader, ratio)
 
 
-def _together(file: ExperimentFile, detector: Detector, path: str, bound: AbstractBound) -> AbstractBound:
+def _together(file: ExperimentFile, detector: Any, path: str, bound: AbstractBound) -> AbstractBound:
     """One value for all sensors, or for those of one patch."""
     value, key = np.asarray(paths.get(detector, path)), f"free.{path}.together"
     same = np.asarray(detector.sensors.patch) if file.experiment.free[path].together == "patch" else 0 * value
@@ -260,7 +260,7 @@ def _together(file: ExperimentFile, detector: Detector, path: str, bound: Abstra
     return Tied(bound, leaders, orbit)
 
 
-def _symmetric(file: ExperimentFile, detector: Detector, bound: AbstractBound, wanted: Symmetry) -> AbstractBound:
+def _symmetric(file: ExperimentFile, detector: Any, bound: AbstractBound, wanted: Symmetry) -> AbstractBound:
     key = "free.sensors.uv.symmetry"
     try:
         return symmetric(detector, bound, wanted.rotations, wanted.mirrors, wanted.tolerance, key)
@@ -281,7 +281,7 @@ class _Resolution(eqx.Module):
     custom: CustomResolutions | None
     names: tuple[str, ...]
 
-    def __call__(self, detector: Detector, event: Primary) -> jax.Array:
+    def __call__(self, detector: Any, event: Primary) -> jax.Array:
         if self.extents is not None:
             stretch = half_extents(detector.volume) / self.extents
             event = eqx.tree_at(lambda primary: primary.vertex, event, event.vertex * stretch)
@@ -302,7 +302,7 @@ class _Exposure(eqx.Module):
 
     margin: float
 
-    def __call__(self, detector: Detector) -> jax.Array:
+    def __call__(self, detector: Any) -> jax.Array:
         return -0.5 * jnp.log(detector.volume.inner_volume(self.margin) / m**3)
 
 
@@ -319,7 +319,7 @@ def _check_custom(
     file: ExperimentFile,
     physics: AbstractPhysics,
     custom: CustomResolutions | None,
-    detector: Detector,
+    detector: Any,
     groups: tuple[Primary, ...],
 ) -> None:
     """The terms of kind `custom` against what the given function returns for an event of each particle, traced alone."""
@@ -345,7 +345,7 @@ def _check_custom(
 
 
 def _objective(
-    file: ExperimentFile, baseline: Detector, physics: AbstractPhysics, custom: CustomResolutions | None
+    file: ExperimentFile, baseline: Any, physics: AbstractPhysics, custom: CustomResolutions | None
 ) -> AbstractObjective:
     experiment = file.experiment
     fills = experiment.events.vertex == "uniform" and any(path.startswith("volume.") for path in experiment.free_paths)
@@ -395,7 +395,7 @@ def _reducer(term: EventTerm) -> AbstractReducer:
     return {"mean_log": MeanLog, "log_mean": LogMean, "worst": Worst}[statistic.kind]()
 
 
-def _robust(file: ExperimentFile, baseline: Detector, objective: AbstractObjective, seed: int) -> AbstractObjective:
+def _robust(file: ExperimentFile, baseline: Any, objective: AbstractObjective, seed: int) -> AbstractObjective:
     """The objective over detectors as they may be built, where the experiment asks for it."""
     wanted = file.experiment.robust
     if wanted is None:

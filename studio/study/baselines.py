@@ -22,7 +22,7 @@ from ..design.loop import REFERENCE_INTERVAL
 from ..design.search import Search
 from ..detector import Detector
 from ..execution import AbstractRunner
-from ..io.geometry import load_detector, save_detector
+from ..io.geometry import load_optical, save_detector
 from .assembly import Assembly, assemble
 from .bounds import natural_bound
 from .choosing import WEIGHT
@@ -325,7 +325,7 @@ class _Work:
             return found
         path = self.ledger.directory / f"{name}.yaml"
         save_detector(design, path)
-        read = load_detector(path)
+        read = load_optical(path)
         (judged,) = meter.evaluation.forward([(read, 0)])
         audited = audit(read, self.assembly.constraints)
         return found | {

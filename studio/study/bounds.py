@@ -16,14 +16,14 @@ from ..design.transforms import (
     Unbounded,
     UnitVector,
 )
-from ..detector import Detector
+from ..detector import TPC, Detector
 from ..event import half_extents
 from ..geometry import Box, Cylinder, Sphere
 
 
-def natural_bound(detector: Detector, path: str) -> AbstractBound:
+def natural_bound(detector: Detector | TPC, path: str) -> AbstractBound:
     """What a leaf may become where nothing is said: sensors stay on their patch with their whole face, sizes stay positive."""
-    if path == "sensors.uv":
+    if isinstance(detector, Detector) and path == "sensors.uv":
         return wall_bound(detector)
     if path == "sensors.weight":
         return Interval(0.0, 1.0)

@@ -15,7 +15,7 @@ from ..detector import Detector, PhotosensorArray, layouts
 from ..event import Primary
 from ..execution import AbstractRunner
 from ..geometry import Sphere
-from ..io.geometry import load_detector
+from ..io.geometry import load_optical
 from .assembly import Assembly, assemble
 from .choosing import WEIGHT, refuse_choice
 from .experiment_file import ExperimentFile
@@ -60,7 +60,7 @@ def certify(
         "see `choice` in its result.json: its bound, where there is one, holds for every choice",
     )
     assembly = assemble(file, physics)
-    design = load_detector(study_designs(directory)["optimum"])
+    design = load_optical(study_designs(directory)["optimum"])
     grid = spacing or 2 * float(np.max(np.asarray(design.sensors.radius)))
     search = _Search(assembly, first_events(assembly.groups, events), design, runner, grid)
     observer.stage("certify", 1 + moves, 0)

@@ -13,6 +13,10 @@ from .experiment_file import read_experiment
 
 if TYPE_CHECKING:
     from ..design import Audit
+    from ..detector import TPC
+
+TRANSPARENT = 0.999
+"""The part of the charge that planes of a sound design let through to the collection plane."""
 
 
 def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None) -> dict[str, Any]:
@@ -26,8 +30,13 @@ def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None)
         return {"kind": "experiment", **_experiment(path, before_physics)}
     read_geometry(path)
     before_physics()
-    report = check_geometry(path)
-    return {"kind": "geometry", **report, "cost": shipped_costs().report(load_detector(path))}
+    from ..detector import TPC
+
+    report = {"kind": "geometry", **check_geometry(path)}
+    detector = load_detector(path)
+    if isinstance(detector, TPC):
+        return _with_transparency(report, detector)
+    return report | {"cost": shipped_costs().report(detector)}
 
 
 def baseline_words(audited: Audit) -> str:
@@ -36,6 +45,17 @@ def baseline_words(audited: Audit) -> str:
         return ""
     found = audited.violations()
     return f"violates its constraints, so the optimisation starts from the nearest design that satisfies them: {found}"
+
+
+def _with_transparency(report: dict[str, Any], detector: TPC) -> dict[str, Any]:
+    """What `check` says of a chamber, with the part of the charge that passes its planes; warned of where some is lost."""
+    from ..simulation.tpc import transparency
+
+    passed = float(transparency(detector))
+    warnings = list(report["warnings"])
+    if passed < TRANSPARENT:
+        warnings.append(f"planes: {passed:.2%} of the charge reaches the last plane, the others collect the rest")
+    return report | {"transparency": passed, "warnings": warnings}
 
 
 def _experiment(path: Path, before_physics: Callable[[], None]) -> dict[str, Any]:

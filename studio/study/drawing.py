@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from .._checks import InputError
 from ..io.geometry import read_geometry
+from ..io.tpc_models import TPCModel
 from .experiment_file import read_begun
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -37,13 +38,17 @@ def read_target(path: Path, geometry: Path | None = None) -> Target:
         raise InputError("no such file or directory", file=path, remedy=remedy)
     with path.open("rb") as stream:
         events = stream.read(len(_HDF5)) == _HDF5
-    if not events:
+    if not events and geometry is None:
         read_geometry(path)
-        return _without_geometry(Target(path, "geometry"), geometry)
+        return Target(path, "geometry")
     if geometry is None:
         remedy = "name the geometry file that the events were made with: --geometry FILE"
         raise InputError("an event file says nothing about the detector", file=path, key="--geometry", remedy=remedy)
-    read_geometry(geometry)
+    _, model = read_geometry(geometry)
+    if not events and not isinstance(model, TPCModel):
+        raise InputError(
+            "only an event file needs a geometry", key="--geometry", value=str(geometry), remedy="leave it out"
+        )
     return Target(path, "events", geometry)
 
 
@@ -60,9 +65,10 @@ def draw_target(
 
     `formats`: by default pictures and a page, and for a study a moving picture. **Raises** `InputError` as the readers do.
     """
+    from ..detector import TPC
     from ..io.geometry import load_detector
     from ..rendering.probe import opengl
-    from .pictures import Artist, draw_event, draw_geometry, draw_study, read_study_picture
+    from .pictures import Artist, draw_chamber, draw_event, draw_geometry, draw_study, read_study_picture
 
     wanted = formats or (("png", "html", "gif") if target.kind == "study" else ("png", "html"))
     if target.kind != "study" and "gif" in wanted:
@@ -70,10 +76,14 @@ def draw_target(
     artist = Artist(out or (target.path / "figures" if target.kind == "study" else Path()), wanted, note)
     if target.kind == "study":
         draw_study(read_study_picture(target.path), artist)
-    elif target.kind == "events":
-        draw_event(load_detector(str(target.geometry)), target.path, event, artist, colour)
     else:
-        draw_geometry(load_detector(target.path), target.path.stem, artist)
+        detector = load_detector(target.path if target.geometry is None else target.geometry)
+        if isinstance(detector, TPC):
+            draw_chamber(detector, target.path, event if target.kind == "events" else None, artist)
+        elif target.kind == "events":
+            draw_event(detector, target.path, event, artist, colour)
+        else:
+            draw_geometry(detector, target.path.stem, artist)
     found = opengl() if {"png", "gif"} & set(wanted) else None
     return {
         "target": str(target.path),

@@ -11,12 +11,11 @@ import jax
 import numpy as np
 
 from .._checks import InputError
-from ..detector import Detector
 from ..event import Primary
 from ..execution import AbstractRunner
 from ..io.atomic import replace_file
 from ..io.event_file import EventSet, read_events, write_events
-from ..io.geometry import load_detector
+from ..io.geometry import load_detector, load_optical
 from .assembly import draw, fits, physics_of
 from .experiment_file import BASELINE, ExperimentFile
 from .metrics import Errors, failure_fraction, resolutions
@@ -55,7 +54,7 @@ def measure(
             "no two events fit into all designs", key="designs", remedy="compare detectors of similar size"
         )
     shard = experiment.validation.shard
-    family = physics or physics_of(file, first)
+    family = (physics or physics_of(file, first)).prepared(tuple(detectors.values()), kept)
     validation = Validation(ValidationShard(family, chosen, True), runner, kept, shard)
     observer.stage("measure", validation.count(len(detectors)), 0)
     lines = validation.run(detectors, record=lambda line: observer.advance({"events": event_count(line)}))
@@ -67,7 +66,7 @@ def measure(
     }
 
 
-def _kept(file: ExperimentFile, group: Primary, detectors: Iterable[Detector]) -> Primary:
+def _kept(file: ExperimentFile, group: Primary, detectors: Iterable[Any]) -> Primary:
     mask = np.all([fits(file, detector, group) for detector in detectors], axis=0)
     return jax.tree.map(lambda leaf: np.asarray(leaf)[mask], group)
 
@@ -93,7 +92,7 @@ def simulate_events(
     experiment = file.experiment
     if not out.parent.is_dir():
         raise InputError("cannot be written: no such folder", file=out, remedy="choose a folder that exists")
-    detector = load_detector(design or file.geometry)
+    detector = load_optical(design or file.geometry)
     groups = draw(file, detector, validation_key(experiment.seed), events or experiment.validation.events or 400)
     family = physics or physics_of(file, detector)
     sampler = ValidationShard(family, experiment.seed, True)
@@ -127,7 +126,7 @@ def reconstruct_events(
     """Reconstructs an event file; `out` takes one JSON line an event. Returns the resolutions against the truth in the file."""
     experiment = file.experiment
     stored = read_events(source)
-    detector = load_detector(design or file.geometry)
+    detector = load_optical(design or file.geometry)
     family = physics or physics_of(file, detector)
     rows: list[dict[str, Any]] = []
     errors = []

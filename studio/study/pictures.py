@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .._checks import InputError
-from ..detector import Detector
-from ..event import Primary, Readout
+from ..detector import TPC, Detector, centred, contained
+from ..event import Deposits, Primary, Readout
+from ..io.deposits import deposit_events, read_deposits
 from ..io.event_file import EventSet, read_events
 from ..io.geometry import load_detector
 from ..rendering.probe import opengl
@@ -59,19 +61,19 @@ class Artist:
     ) -> None:
         """`name.png` by `draw`, in three dimensions; where there is no OpenGL by `flat`, as `flat_name.png` if that is given."""
         if "png" in self.formats:
-            self._write(f"{name}.png", draw) if self.can_draw else self._write(f"{flat_name or name}.png", flat)
+            self.write(f"{name}.png", draw) if self.can_draw else self.write(f"{flat_name or name}.png", flat)
 
     def moving(self, name: str, draw: Callable[[Path], Any]) -> None:
         """`name.gif` by `draw`, where there is OpenGL."""
         if "gif" in self.formats and self.can_draw:
-            self._write(f"{name}.gif", draw)
+            self.write(f"{name}.gif", draw)
 
     def page(self, name: str, view: View) -> None:
         """`name.html`, to be turned by hand."""
         if "html" in self.formats:
             from ..rendering.page import write_page
 
-            self._write(f"{name}.html", lambda path: write_page(view, path))
+            self.write(f"{name}.html", lambda path: write_page(view, path))
 
     def meshes(self, name: str, detector: Detector, colours: np.ndarray) -> None:
         """The detector's wall and sensors in every format of meshes that is wanted."""
@@ -79,7 +81,7 @@ class Artist:
             if ending in self.formats:
                 from ..io.meshes import detector_bodies, write_mesh
 
-                self._write(f"{name}.{ending}", lambda path: write_mesh(detector_bodies(detector, colours), path))
+                self.write(f"{name}.{ending}", lambda path: write_mesh(detector_bodies(detector, colours), path))
 
     @functools.cached_property
     def can_draw(self) -> bool:
@@ -89,7 +91,8 @@ class Artist:
             self.note(f"no three-dimensional pictures: {found.reason}")
         return found.works
 
-    def _write(self, name: str, draw: Callable[[Path], Any]) -> None:
+    def write(self, name: str, draw: Callable[[Path], Any]) -> None:
+        """A file by `draw`, in the folder, which is made where it is missing."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             draw(self.folder / name)
@@ -130,6 +133,58 @@ def draw_event(
     artist.meshes(name, detector, view.colours)
 
 
+def draw_chamber(detector: TPC, source: Path, number: int | None, artist: Artist) -> None:
+    """A chamber; with the deposits of an event of a file, counted from 0, and what its wires would record of them.
+
+    Deposits of which nothing lies in the chamber are put into the middle of its first drift volume, which is noted. **Raises**
+    `InputError` where the file holds no such event, and for meshes, of which chambers have none.
+    """
+    if unknown := set(artist.formats) & set(MESHES):
+        raise InputError("a chamber has no mesh", key="--format", value=sorted(unknown)[0], remedy="png or html")
+    from ..rendering.chamber_view import chamber_view
+
+    if number is None:
+        view, name = chamber_view(detector), f"{source.stem}_layout"
+    else:
+        events, title = deposit_events(source), f"{source.name}, event {number}"
+        if number >= len(events):
+            remedy = f"events are 0 to {len(events) - 1}"
+            raise InputError("no such event", file=source, key="--event", value=number, remedy=remedy)
+        deposits = read_deposits(source, events[number])
+        if int(contained(detector.volumes, deposits).count) == 0:
+            artist.note("nothing lies in the chamber: the event was moved into the middle of its first drift volume")
+            deposits = centred(detector.volumes, deposits)
+        view, name = chamber_view(detector, deposits, title), f"{source.stem}_event_{number}"
+        if "png" in artist.formats:
+            artist.write(f"{name}_waveforms.png", lambda path: _draw_waveforms(detector, deposits, title, path))
+    artist.still(name, lambda path: _drawn().view_picture(view, path), lambda path: _projections(view, path))
+    artist.page(name, view)
+
+
+def _draw_waveforms(detector: TPC, deposits: Deposits, title: str, path: Path) -> None:
+    from ..rendering.chamber_figures import waveform_image
+    from ..simulation import TPCSimulator
+
+    electronics = detector.electronics
+    data = TPCSimulator().sample(detector, deposits.padded(), jax.random.key(0))
+    longest = max(float(lengths.max()) for lengths in detector.wire_lengths)
+    counts = float(electronics.noise(jnp.asarray(longest)) / electronics.full_scale) * (2**electronics.bits - 1)
+    waveform_image(
+        [np.asarray(one) for one in data.waveforms],
+        path,
+        pedestal=float(data.pedestal),
+        tick=electronics.tick,
+        noise=counts,
+        title=f"{title}, in {detector.name}",
+    )
+
+
+def _projections(view: View, path: Path) -> None:
+    from ..rendering.chamber_figures import projections
+
+    projections(view, path)
+
+
 @dataclasses.dataclass(frozen=True)
 class StudyPicture:
     """What pictures of a study show.
@@ -138,8 +193,8 @@ class StudyPicture:
     `trajectory`: lines of the ledger; `best_step`: where the design was found.
     """
 
-    baseline: Detector
-    design: Detector
+    baseline: Any
+    design: Any
     shares: tuple[np.ndarray, np.ndarray] | None
     trajectory: Sequence[Mapping[str, Any]]
     best_step: int
@@ -147,7 +202,11 @@ class StudyPicture:
 
 def draw_study(study: StudyPicture, artist: Artist) -> None:
     """The layout before and after, sensors coloured by the information they carry (without that, by how far they moved),
-    and the design moving."""
+    and the design moving; of a chamber its volumes and wires, before and after."""
+    if isinstance(study.baseline, TPC) or isinstance(study.design, TPC):
+        for name, chamber in (("baseline", study.baseline), ("design", study.design)):
+            draw_chamber(chamber, Path(name), None, artist)
+        return
     before, after = _before_and_after(study)
     artist.still(
         "layout_3d",
@@ -178,7 +237,8 @@ def write_figures(
 
         folder.mkdir(exist_ok=True)
         figures.history_plot(history, folder / "history.png")
-        figures.layout_before_after(shown.baseline, shown.design, folder / "layout.png")
+        if isinstance(shown.baseline, Detector) and isinstance(shown.design, Detector):
+            figures.layout_before_after(shown.baseline, shown.design, folder / "layout.png")
 
     try:
         shown = picture()

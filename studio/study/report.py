@@ -13,7 +13,6 @@ import equinox as eqx
 import numpy as np
 
 from .._checks import InputError
-from ..detector import Detector
 from ..io.atomic import replace_file
 from ..io.geometry import save_detector
 from .observer import AbstractObserver
@@ -102,7 +101,7 @@ def write_validation_table(validation: Mapping[str, Any], directory: Path) -> No
         replace_file(directory / "validation.csv", write)
 
 
-def write_last_design(design: Detector, directory: Path, observer: AbstractObserver) -> None:
+def write_last_design(design: Any, directory: Path, observer: AbstractObserver) -> None:
     """`last.yaml`: where the loop stopped. It need not be feasible, nor something that a file can describe."""
     try:
         save_detector(design, directory / "last.yaml")

@@ -16,11 +16,10 @@ import numpy as np
 from .. import paths
 from .._checks import StudioError
 from ..design import Optimisation, audit
-from ..detector import Detector
 from ..execution import AbstractRunner, LocalRunner
 from ..io.geometry import load_detector, save_detector
 from ..tracking import AbstractTracker, NoTracker
-from .assembly import Assembly, assemble, draw, fits
+from .assembly import Assembly, assemble, draw, extremes, fits
 from .checking import baseline_words
 from .choosing import WEIGHT, choice_report, counts_sensors, decided
 from .counting import counted
@@ -50,8 +49,8 @@ class StudySolution:
     `validation`: the measured gain (the section of `result.json`); `result`: all of `result.json`; `directory`.
     """
 
-    detector: Detector
-    baseline: Detector
+    detector: Any
+    baseline: Any
     history: list[dict[str, Any]]
     audit: list[dict[str, Any]]
     gradient_check: dict[str, Any] | None
@@ -140,7 +139,7 @@ class Study:
 
     # ---- stages --------------------------------------------------------------------------------------------------------
 
-    def _begin(self, ledger: Ledger, baseline: Detector, check_gradient: bool) -> None:
+    def _begin(self, ledger: Ledger, baseline: Any, check_gradient: bool) -> None:
         """Everything the study depends on goes into its directory first, in one file, so that it needs nothing else."""
         with tempfile.TemporaryDirectory() as folder:
             aside = Path(folder) / BASELINE
@@ -288,7 +287,7 @@ class _Stages:
                 evaluations = line["evaluations"]
         return self.optimisation.finish(state)
 
-    def decided(self, tree: Detector) -> tuple[Detector, dict[str, Any]]:
+    def decided(self, tree: Any) -> tuple[Any, dict[str, Any]]:
         """The design with sensors that stand or do not, where places were free, and what that says in `result.json`."""
         if WEIGHT not in self.assembly.experiment.free_paths:
             return tree, {}
@@ -301,7 +300,7 @@ class _Stages:
         self.observer.note(f"chose {choice}")
         return design, {"choice": choice_report(choice)}
 
-    def judged(self, detector: Detector) -> PopulationResult:
+    def judged(self, detector: Any) -> PopulationResult:
         """The objective of a design over all events of the study; it may have another number of sensors than the baseline."""
         if paths.alike(detector, self.assembly.baseline):
             return self.evaluate.whole(detector)
@@ -325,13 +324,14 @@ class _Stages:
         """Fresh events, and the work on them begun beside the optimisation: compiling takes as long as the steps do."""
         experiment = self.assembly.experiment
         groups = draw(self.file, self.assembly.baseline, validation_key(experiment.seed), experiment.validation.events)
-        work = ValidationShard(self.assembly.physics, experiment.seed, experiment.validation.reconstruct)
+        physics = self.assembly.physics.prepared(extremes(self.assembly.baseline, self.assembly.free), groups)
+        work = ValidationShard(physics, experiment.seed, experiment.validation.reconstruct)
         validation = Validation(work, self.runner, groups, experiment.validation.shard)
         if not self.ledger.lines(VALIDATION):
             validation.begin("baseline", self.assembly.baseline)
         return validation
 
-    def validate(self, validation: Validation, design: Detector) -> dict[str, Any]:
+    def validate(self, validation: Validation, design: Any) -> dict[str, Any]:
         """Events for baseline and optimum; pieces that the ledger holds are not computed again."""
         designs = {"baseline": self.assembly.baseline, "optimum": design}
         self.ledger.truncate(VALIDATION)
@@ -351,7 +351,7 @@ class _Stages:
             return {"events": 0}
         return report(lines, tuple(designs), seed=self.assembly.experiment.seed, kept=kept)
 
-    def picture(self, validation: Validation | None, design: Detector, best_step: int) -> StudyPicture:
+    def picture(self, validation: Validation | None, design: Any, best_step: int) -> StudyPicture:
         """What pictures of the study show. The shares of the sensors stay in the ledger: finding them takes a compilation
         where no validation did it before."""
         experiment = self.assembly.experiment
@@ -363,7 +363,7 @@ class _Stages:
         return StudyPicture(self.assembly.baseline, design, pair, self.ledger.lines(TRAJECTORY), best_step)
 
     def result(
-        self, solution: Any, design: Detector | None, check: dict[str, Any] | None, validation: dict[str, Any]
+        self, solution: Any, design: Any | None, check: dict[str, Any] | None, validation: dict[str, Any]
     ) -> dict[str, Any]:
         """Everything of `result.json`; no clock, so that a resumed study writes the same bytes."""
         experiment = self.assembly.experiment

@@ -16,7 +16,7 @@ from .._checks import InputError, choice_remedy
 from ..design import Robust
 from ..detector import Detector
 from ..execution import AbstractRunner
-from ..io.geometry import load_detector
+from ..io.geometry import load_optical
 from .as_built import as_built
 from .assembly import assemble
 from .experiment_file import ExperimentFile
@@ -67,7 +67,7 @@ def tolerate(
     or a path does not exist.
     """
     assembly = assemble(file, physics)
-    designs = {name: load_detector(path) for name, path in study_designs(directory).items()}
+    designs = {name: load_optical(path) for name, path in study_designs(directory).items()}
     chosen = assembly.experiment.seed + _OTHERS if seed is None else seed
     built = {name: _Built(design, tolerances, chosen) for name, design in designs.items()}
     drawn = assembly.objective.objective if isinstance(assembly.objective, Robust) else assembly.objective

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from .. import paths
-from ..detector import Detector
 
 
 def trajectory_line(step: int, start: int, leaves: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def trajectory_line(step: int, start: int, leaves: Mapping[str, Any]) -> dict[st
     return {"step": step, "start": start, "leaves": {path: _written(np.asarray(leaf)) for path, leaf in leaves.items()}}
 
 
-def designs(baseline: Detector, lines: Sequence[Mapping[str, Any]], best_step: int) -> list[tuple[int, Detector]]:
+def designs(baseline: Any, lines: Sequence[Mapping[str, Any]], best_step: int) -> list[tuple[int, Any]]:
     """Step and design of every line of the start that made the step `best_step`, in order: `baseline` with the leaves of
     the line."""
     starts = {line["step"]: line["start"] for line in lines}

@@ -1,6 +1,6 @@
 """One muon sampled and reconstructed in shipped geometries: time, errors and peak memory, two JSON lines a geometry.
 
-    python tests/benchmarks/geometries.py                        # all of them
+    python tests/benchmarks/geometries.py                        # all optical ones
     python tests/benchmarks/geometries.py super_kamiokande juno
 
 The muon and how it is reconstructed: tests/one_muon.py. The first line of a geometry includes compilation, the second, of the
@@ -50,6 +50,16 @@ def measure(name):
         }
 
 
+def optical():
+    """The optical geometries that ship."""
+    sys.path.insert(0, str(ROOT))
+    from studio.io.geometry import read_geometry
+    from studio.io.optical_models import OpticalModel
+
+    files = sorted((ROOT / "geometries").glob("*.yaml"))
+    return [path.stem for path in files if isinstance(read_geometry(path)[1], OpticalModel)]
+
+
 def main(arguments):
     """Each geometry in a process of its own."""
     if arguments[:1] == ["--here"]:
@@ -57,7 +67,7 @@ def main(arguments):
             print(json.dumps(line), flush=True)
         return
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    for name in arguments or sorted(path.stem for path in (ROOT / "geometries").glob("*.yaml")):
+    for name in arguments or optical():
         subprocess.run([sys.executable, __file__, "--here", name], env=environment, check=True)
 
 

@@ -327,8 +327,12 @@ def test_published_juno_tubes_cover_three_quarters_of_the_sphere(tmp_path):
 
 def test_the_schema_names_every_kind():
     schema = geometry_schema()
-    assert schema["required"] == ["volume", "medium", "sensors"]
-    assert schema["additionalProperties"] is False
+    families = [schema["$defs"][member["$ref"].rpartition("/")[2]] for member in schema["anyOf"]]
+    assert [family["required"] for family in families] == [
+        ["volume", "medium", "sensors"],
+        ["medium", "drift", "planes"],
+    ]
+    assert all(family["additionalProperties"] is False for family in families)
     text = json.dumps(schema)
     for kind in (
         "cylinder",
@@ -341,5 +345,9 @@ def test_the_schema_names_every_kind():
         "table",
         "file",
         "wcsim_geofile",
+        "liquid_argon",
+        "wire_plane",
+        "cold_electronics",
+        "ellipsoid_modified_box",
     ):
         assert f'"{kind}"' in text

@@ -27,8 +27,10 @@ class WireLikelihood(AbstractLikelihood):
     windows: Windows = eqx.field(static=True)
 
     def channel_count(self, detector: TPC) -> int:
-        """Number of wires in all windows."""
-        return self.windows.volumes * sum(size.wires for size in self.windows.planes)
+        """Number of wires in all windows, or of channels where wires are joined."""
+        sizes = zip(detector.read_planes, self.windows.planes, strict=True)
+        rows = [size.wires if plane.joined is None else plane.channels for plane, size in sizes]
+        return self.windows.volumes * sum(rows)
 
     def measured(self, detector: TPC, received: WireVoltages) -> tuple[Measured]:
         """Whitened transforms `(wires, 2 frequencies)`; nothing is known where there is no wire."""

@@ -22,10 +22,10 @@ from ...units import mm, ns, us
 from ..base import AbstractSimulator
 from .charge_grid import Pulses, charge_grid, fits, pulses
 from .drift import AnodeCharge, drift
-from .field_response import field_response
+from .field_response import FieldResponse, field_response
 from .noise import noise
-from .signals import PlaneSignals, WireReadout, WireVoltages, lengths_in, placed
-from .windows import Windows, joined, origin_of, volumes_held, whole_origin, whole_windows, windows_for
+from .signals import PlaneSignals, WireReadout, WireVoltages, joined, lengths_in, placed
+from .windows import Windows, common_windows, origin_of, volumes_held, whole_origin, whole_windows, windows_for
 from .wire_readout import convolved, response_spectrum
 
 #: Fano factor of ionisation in liquid argon: T. Doke et al., Nucl. Instrum. Meth. 134 (1976) 353.
@@ -102,9 +102,10 @@ class TPCSimulator(AbstractSimulator):
         after = self._samples_after(detector)
         simulator = self._with(self._window(detector, charge, after)) if known else self._whole(detector)
         signals, outside = simulator._signals(detector, charge, simulator.responses(detector))
-        volumes, ticks = detector.volumes.count, detector.electronics.ticks
+        ticks = detector.electronics.ticks
         everywhere = tuple(
-            placed(signal, volumes, plane.slots, ticks) for signal, plane in zip(signals, detector.planes, strict=True)
+            placed(signal, plane.groups(detector.volumes), plane.channels, ticks)
+            for signal, plane in zip(signals, detector.read_planes, strict=True)
         )
         return self._digitized(detector, everywhere, outside, of_noise)
 
@@ -117,12 +118,11 @@ class TPCSimulator(AbstractSimulator):
         longest = 2 * detector.volume.longest_chord
         return track_deposits(event, detector.medium, self.segments, latents=latents, longest=longest)
 
-    def responses(self, detector: TPC) -> Spectra:
-        """How the wires around an electron answer it, plane by plane, as transforms over the samples of the windows."""
-        windows = self.known_windows()
+    def response(self, detector: TPC) -> FieldResponse:
+        """The field response of the detector's planes, grids among them. **Raises** `InputError` where drift fields differ."""
         check_same_field(detector.volumes)
         impacts = (np.arange(self.bins) + 0.5) / self.bins - 0.5
-        found = field_response(
+        return field_response(
             jnp.stack([plane.pitch for plane in detector.planes]),
             jnp.stack([plane.height for plane in detector.planes]),
             jnp.stack([plane.bias for plane in detector.planes]),
@@ -136,8 +136,15 @@ class TPCSimulator(AbstractSimulator):
             temperature=detector.medium.temperature,
             wires=2 * max(20, self.around) + 1,
         )
+
+    def responses(self, detector: TPC) -> Spectra:
+        """How the wires around an electron answer it, plane by plane that is read, as transforms over the samples of the
+        windows."""
+        windows = self.known_windows()
+        found = self.response(detector)
         middle = found.current.shape[1] // 2
-        near = found.current[:, middle - self.around : middle + self.around + 1]
+        read = np.array([index for index, plane in enumerate(detector.planes) if plane.read_out])
+        near = found.current[read, middle - self.around : middle + self.around + 1]
         # The preamplifiers invert: collected electrons make positive pulses.
         return tuple(
             response_spectrum(-current, self.step, detector.electronics, size.samples)
@@ -157,8 +164,8 @@ class TPCSimulator(AbstractSimulator):
         """Voltages of channels of the windows: the wires of one plane after the other, volume by volume."""
         signals, _ = self._signals(detector, emitted, self.responses(detector))
         lengths = [
-            lengths_in(plane.lengths(detector.volumes), signal)
-            for plane, signal in zip(detector.planes, signals, strict=True)
+            lengths_in(plane.channel_lengths(detector.volumes), signal)
+            for plane, signal in zip(detector.read_planes, signals, strict=True)
         ]
         return WireVoltages(
             jnp.concatenate([signal.values.reshape(-1, signal.values.shape[-1]) for signal in signals])[channels],
@@ -186,14 +193,14 @@ class TPCSimulator(AbstractSimulator):
             for detector in several
             for event in events
         ]
-        return self._with(joined(found))
+        return self._with(common_windows(found))
 
     @eqx.filter_jit
     def _charge(self, detector: TPC, event: Primary | Deposits) -> AnodeCharge:
         return drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
 
     def _window(self, detector: TPC, charge: AnodeCharge, after: int, room: float = 0.0) -> Windows:
-        seen = [self._pulses(detector, charge, plane) for plane in detector.planes]
+        seen = [self._pulses(detector, charge, plane) for plane in detector.read_planes]
         return windows_for(detector, charge, seen, self.bins, self.around, after, room)
 
     def _with(self, windows: Windows) -> TPCSimulator:
@@ -240,15 +247,16 @@ class TPCSimulator(AbstractSimulator):
     ) -> WireReadout:
         """Voltages with noise, in whole digitizer counts."""
         electronics, planes = detector.electronics, []
-        for one, signal, plane in zip(jax.random.split(key, len(signals)), signals, detector.planes, strict=True):
-            lengths = lengths_in(plane.lengths(detector.volumes), signal)
+        for one, signal, plane in zip(jax.random.split(key, len(signals)), signals, detector.read_planes, strict=True):
+            lengths = lengths_in(plane.channel_lengths(detector.volumes), signal)
             voltage = signal.values + noise(one, lengths, electronics, signal.values.shape[-1])
             planes.append(PlaneSignals(electronics.digitized(voltage), signal.origin))
         return self._readout(detector, tuple(planes), electronics.digitized(jnp.zeros(())), outside)
 
     def _readout(self, detector: TPC, planes: tuple[PlaneSignals, ...], pedestal: Array, outside: Array) -> WireReadout:
-        slots = tuple(plane.slots for plane in detector.planes)
-        return WireReadout(planes, pedestal, outside, slots, detector.volumes.count, detector.electronics.ticks)
+        channels = tuple(plane.channels for plane in detector.read_planes)
+        groups = tuple(plane.groups(detector.volumes) for plane in detector.read_planes)
+        return WireReadout(planes, pedestal, outside, channels, groups, detector.electronics.ticks)
 
     def _pulses(self, detector: TPC, charge: AnodeCharge, plane: WirePlane, parts: int = 1) -> Pulses:
         """What a plane sees, in samples from when the response to each charge begins."""
@@ -263,14 +271,15 @@ class TPCSimulator(AbstractSimulator):
         windows = self.known_windows()
         held = volumes_held(charge, windows, detector.volumes.count)
         after, found, inside = windows.after, [], []
-        for plane, size, spectrum in zip(detector.planes, windows.planes, spectra, strict=True):
+        for plane, size, spectrum in zip(detector.read_planes, windows.planes, spectra, strict=True):
             rows = self._pulses(detector, charge, plane, size.parts)
             origin = (
                 whole_origin(held, size, plane.slots, after) if windows.whole else origin_of(rows, held, size, after)
             )
             voltage = convolved(charge_grid(rows, origin, size), spectrum)
             lengths = lengths_in(plane.lengths(detector.volumes), PlaneSignals(voltage, origin))
-            found.append(PlaneSignals(jnp.where(lengths[..., None] > 0, voltage, 0.0), origin))
+            of_wires = PlaneSignals(jnp.where(lengths[..., None] > 0, voltage, 0.0), origin)
+            found.append(joined(of_wires, plane, detector.electronics.ticks))
             inside.append(fits(rows, origin, size))
         return tuple(found), 1 - jnp.min(jnp.stack(inside))
 

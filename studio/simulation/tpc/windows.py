@@ -52,7 +52,7 @@ def windows_for(
     present = np.unique(volume[volume >= 0])
     more = room / float(charge.velocity[0]) / detector.electronics.tick
     planes = []
-    for plane, rows in zip(detector.planes, jax.device_get(tuple(seen)), strict=True):
+    for plane, rows in zip(detector.read_planes, jax.device_get(tuple(seen)), strict=True):
         wires, samples = (
             max((float(np.ptp(values[volume == one])) for one in present), default=0.0)
             for values in (rows.place, rows.sample)
@@ -73,7 +73,7 @@ def windows_for(
     return Windows(tuple(planes), max(1, len(present)), after, False)
 
 
-def joined(windows: Sequence[Windows]) -> Windows:
+def common_windows(windows: Sequence[Windows]) -> Windows:
     """Windows that hold each of several events."""
     planes = tuple(
         GridSize(*(max(values) for values in zip(*sizes, strict=True)))
@@ -94,14 +94,14 @@ def whole_windows(detector: TPC, bins: int, around: int, after: int) -> Windows:
     tick = detector.electronics.tick
     across = jnp.sqrt(2 * medium.transverse_diffusion * time)
     along = jnp.sqrt(2 * medium.longitudinal_diffusion * time) / velocity / tick
-    if any(isinstance(number, Tracer) for number in (across, along, *(plane.pitch for plane in detector.planes))):
+    if any(isinstance(number, Tracer) for number in (across, along, *(plane.pitch for plane in detector.read_planes))):
         raise StudioError(
             "the sizes of a simulation cannot follow a geometry that is traced: give the simulator windows with "
             "TPCSimulator().fitted(detector, events)"
         )
     lasting = roomy(math.ceil(2 * REACH * math.sqrt(float(along) ** 2 + 2)) + 2)
     planes = []
-    for plane in detector.planes:
+    for plane in detector.read_planes:
         patch = roomy(math.ceil(bins * (2 * REACH * float(across) / float(plane.pitch) + 1)) + 2)
         wires = roomy(math.ceil(plane.slots + 2 * patch / bins + 2 * around))
         planes.append(

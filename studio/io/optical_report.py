@@ -13,7 +13,7 @@ from ..detector.layouts import overlaps, smallest_spacing
 from ..geometry import Cylinder
 from ..units import m, mm
 from .document import Document
-from .geometry_build import Built, Group
+from .optical_build import Built, Group
 
 _NEIGHBOURS = 9
 

@@ -1,4 +1,4 @@
-"""From a validated geometry file to a detector, with the audit of where its sensors stand."""
+"""From a validated geometry file to an optical detector, with the audit of where its sensors stand."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from ..geometry import AbstractVolume, Box, Cylinder, Sphere
 from ..medium import Water
 from ..units import mm, parse_quantity
 from .document import Document
-from .geometry_models import (
+from .optical_models import (
     CylinderModel,
     FibonacciModel,
     FileModel,
-    GeometryModel,
     GridModel,
     LayoutModel,
+    OpticalModel,
     PositionsModel,
     RingsModel,
     SensorGroupModel,
@@ -87,7 +87,7 @@ class Built:
     groups: list[Group]
 
 
-def build(document: Document, model: GeometryModel) -> Built:
+def build(document: Document, model: OpticalModel) -> Built:
     """The detector a validated file describes, audited. **Raises** `InputError` at the line of what is wrong."""
     try:
         volume = _volume(model.volume)

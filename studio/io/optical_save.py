@@ -1,40 +1,32 @@
-"""Writing a detector as a geometry file that reloads bit for bit."""
+"""Writing an optical detector as a geometry file that reloads bit for bit."""
 
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import numpy as np
 
-from .._checks import InputError
 from ..detector import Detector, PhotosensorArray, SensorType, shipped_sensor_types
 from ..detector.layouts import overhang, overlaps
 from ..geometry import AbstractVolume, Box, Cylinder, Sphere
 from ..medium import AbstractMedium, Water
 from ..units import kHz, parse_quantity
-from .atomic import replace_file
-from .geometry_models import ToleranceModel, is_type_name
+from .flow import cannot, flow, quoted
+from .optical_models import ToleranceModel, is_type_name
 from .row_table import exact, format_rows
 
 
-def save(detector: Detector, path: str | os.PathLike[str]) -> None:
-    """Write `detector` to `path`. **Raises** `InputError` as `studio.save_detector` says."""
-    text = geometry_text(detector)
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-
-def geometry_text(detector: Detector) -> str:
-    """The geometry file of a detector, as text."""
+def optical_text(detector: Detector) -> str:
+    """The geometry file of a detector, as text. **Raises** `InputError` where a file cannot describe it."""
     electronics = detector.electronics
     lines = [
         "# Written by studio. Lengths are in mm; each row of the table is a sensor in the chart of its patch:",
         f"# {_CHARTS.get(type(detector.volume), '')}",
-        f"name: {_quoted(detector.name)}",
-        f"volume: {_flow(_volume(detector.volume))}",
-        f"medium: {_flow(_medium(detector.medium))}",
-        f"electronics: {_flow({name: _time(getattr(electronics, name)) for name in ('gate', 'time_precision')})}",
+        f"name: {quoted(detector.name)}",
+        f"volume: {flow(_volume(detector.volume))}",
+        f"medium: {flow(_medium(detector.medium))}",
+        f"electronics: {flow({name: _time(getattr(electronics, name)) for name in ('gate', 'time_precision')})}",
         *_own_types(detector.sensors),
         "sensors:",
         *("  " + line for line in _sensors(detector)),
@@ -56,14 +48,14 @@ def _volume(volume: AbstractVolume) -> dict[str, str]:
         return {"kind": "sphere", "radius": _length(volume.radius)}
     if isinstance(volume, Box):
         return {"kind": "box", "size": "[" + ", ".join(_length(x) for x in np.asarray(volume.size)) + "]"}
-    raise _cannot("volume", volume, "use a Cylinder, Sphere or Box")
+    raise cannot("volume", volume, "use a Cylinder, Sphere or Box")
 
 
 def _medium(medium: AbstractMedium) -> dict[str, str]:
     if isinstance(medium, Water):
         lengths = {name: _length(getattr(medium, name)) for name in ("absorption_length", "rayleigh_length")}
         return {"kind": "water", **lengths}
-    raise _cannot("medium", medium, "use Water")
+    raise cannot("medium", medium, "use Water")
 
 
 def _own_types(sensors: PhotosensorArray) -> list[str]:
@@ -73,15 +65,15 @@ def _own_types(sensors: PhotosensorArray) -> list[str]:
     lines: list[str] = []
     for one in sensors.types:
         if names.count(one.name) > 1:
-            raise _cannot("sensors.types", one.name, "give every sensor type a name of its own")
+            raise cannot("sensors.types", one.name, "give every sensor type a name of its own")
         if shipped.get(one.name) == one:
             continue
         if one.name in shipped:
-            raise _cannot(
+            raise cannot(
                 "sensors.types", one.name, "choose another name: this one ships with the studio, with other numbers"
             )
         if not is_type_name(one.name):
-            raise _cannot("sensors.types", one.name, "name it with letters, digits and _, a letter first")
+            raise cannot("sensors.types", one.name, "name it with letters, digits and _, a letter first")
         lines += [f"  {one.name}:", *("    " + line for line in _type_lines(one))]
     return ["sensor_types:", *lines] if lines else []
 
@@ -93,7 +85,7 @@ def _type_lines(one: SensorType) -> list[str]:
         f"radius: {_length(one.radius)}",
         f"efficiency_factor: {exact(one.efficiency_factor)}",
         f"charge_spread: {exact(one.charge_spread)}",
-        f"time_resolution: {_flow(times | {'stochastic': f'{exact(resolution.stochastic)} ns2'})}",
+        f"time_resolution: {flow(times | {'stochastic': f'{exact(resolution.stochastic)} ns2'})}",
         f"dark_rate: {_rate(one.dark_rate)}",
         f"source: {json.dumps(one.source, ensure_ascii=False)}",
     ]
@@ -145,11 +137,7 @@ def _tolerance(detector: Detector) -> list[str]:
     over = overhang(detector.volume, np.asarray(sensors.patch), np.asarray(sensors.uv), radii)
     needed = {"overlap": float(depths[0]) if len(depths) else 0.0, "across_edge": max(0.0, float(over.max()))}
     written = {name: _length(value) for name, value in needed.items() if value > getattr(ToleranceModel(), name)}
-    return [f"tolerance: {_flow(written)}"] if written else []
-
-
-def _cannot(key: str, value: object, remedy: str) -> InputError:
-    return InputError("a geometry file cannot describe this", key=key, value=value, remedy=remedy)
+    return [f"tolerance: {flow(written)}"] if written else []
 
 
 def _length(value: Any) -> str:
@@ -164,11 +152,3 @@ def _rate(value: float) -> str:
     """In kHz where that reads back as the same number."""
     usual = f"{exact(value / kHz)} kHz"
     return usual if parse_quantity(usual, "rate") == value else f"{exact(value)} GHz"
-
-
-def _flow(entries: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in entries.items()) + "}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

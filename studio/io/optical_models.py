@@ -1,4 +1,4 @@
-"""What a geometry file may contain, as pydantic models. Imports no jax.
+"""What the geometry file of an optical detector may contain, as pydantic models. Imports no jax.
 
 ```yaml
 volume:  {kind: cylinder, radius: 3.5 m, height: 8 m}
@@ -10,10 +10,9 @@ sensors: {kind: photosensor_array, type: multi_pmt_19, layout: {kind: grid, spac
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, PlainValidator, PositiveInt, Tag, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
 
 from .._checks import InputError
 from ..units import cm
@@ -28,6 +27,8 @@ from .quantities import (
     PositiveLength,
     PositiveTime,
     StrictModel,
+    invalid,
+    rows_of,
 )
 from .row_table import RowTable, parse_chart_rows, parse_efficiency_rows, parse_position_rows
 
@@ -77,23 +78,6 @@ class ElectronicsModel(StrictModel):
 # ---- layouts ---------------------------------------------------------------------------------------------------------
 
 
-def _rows_schema(words: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "description": words})
-
-
-def _parsed(parse: Any) -> PlainValidator:
-    """A validator that turns a text block into a `RowTable`; the error keeps the row, so that its line can be named."""
-
-    def convert(value: object) -> RowTable:
-        try:
-            return parse(value)
-        except InputError as error:
-            context = {"problem": error.problem, "remedy": error.remedy or "", "row": error.line, "value": error.value}
-            raise PydanticCustomError("rows", "{problem}", context) from None
-
-    return PlainValidator(convert)
-
-
 class GridModel(StrictModel):
     """A grid over the wall of a cylinder or box; the count follows from the spacing."""
 
@@ -114,7 +98,7 @@ class GridModel(StrictModel):
     def _tile_is_a_rectangle(self) -> GridModel:
         rows = self.tile
         if rows is not None and (len({len(row) for row in rows}) != 1 or set("".join(rows)) not in ({"x"}, {"x", "."})):
-            raise _invalid("not a tile", "write rows of one length with 'x' and '.', for example [x., .x]")
+            raise invalid("not a tile", "write rows of one length with 'x' and '.', for example [x., .x]")
         return self
 
 
@@ -139,17 +123,17 @@ class PositionsModel(StrictModel):
     points: list[Annotated[list[Length], Field(min_length=3, max_length=3)]] | None = None
     unit: Literal["mm", "cm", "m"] | None = None
     rows: Annotated[
-        RowTable | None, _parsed(parse_position_rows), _rows_schema("One row a sensor: x y z. '#' starts a comment.")
+        RowTable | None, *rows_of(parse_position_rows, "One row a sensor: x y z. '#' starts a comment.")
     ] = None
 
     @model_validator(mode="after")
     def _one_form(self) -> PositionsModel:
         if (self.points is None) == (self.rows is None):
-            raise _invalid("give either 'points' or 'rows'", "write 'unit: mm' and 'rows: |' with one 'x y z' a line")
+            raise invalid("give either 'points' or 'rows'", "write 'unit: mm' and 'rows: |' with one 'x y z' a line")
         if self.rows is not None and self.unit is None:
-            raise _invalid("'rows' without a 'unit'", "add 'unit: mm' (or cm, m)")
+            raise invalid("'rows' without a 'unit'", "add 'unit: mm' (or cm, m)")
         if self.points is not None and self.unit is not None:
-            raise _invalid("'unit' belongs to 'rows'", "remove it: every number of 'points' carries its own unit")
+            raise invalid("'unit' belongs to 'rows'", "remove it: every number of 'points' carries its own unit")
         return self
 
 
@@ -159,8 +143,10 @@ class TableModel(StrictModel):
     kind: Literal["table"]
     rows: Annotated[
         RowTable,
-        _parsed(parse_chart_rows),
-        _rows_schema("A line naming the columns (patch u v [w] [radius/mm] [type] [weight]), then one row a sensor."),
+        *rows_of(
+            parse_chart_rows,
+            "A line naming the columns (patch u v [w] [radius/mm] [type] [weight]), then one row a sensor.",
+        ),
     ]
 
 
@@ -206,15 +192,13 @@ class SensorGroupModel(StrictModel):
     def _types_fit(self) -> SensorGroupModel:
         has_column = isinstance(self.layout, TableModel) and self.layout.rows.types is not None
         if isinstance(self.type, list) and not has_column:
-            raise _invalid(
-                "several types without a column telling them apart", "use 'kind: table' with a 'type' column"
-            )
+            raise invalid("several types without a column telling them apart", "use 'kind: table' with a 'type' column")
         if has_column and not isinstance(self.type, list):
-            raise _invalid("the table has a 'type' column but one type is given", "write 'type: [first, second]'")
+            raise invalid("the table has a 'type' column but one type is given", "write 'type: [first, second]'")
         expected = len(self.type) if isinstance(self.type, list) else None
         given = len(self.efficiency) if isinstance(self.efficiency, list) else None
         if given is not None and given != expected:
-            raise _invalid(f"{given} efficiencies for {expected or 1} types", "give one number, or one a type")
+            raise invalid(f"{given} efficiencies for {expected or 1} types", "give one number, or one a type")
         return self
 
     @property
@@ -248,8 +232,7 @@ class SensorTypeModel(StrictModel):
     efficiency_column: str | None = Field(default=None, description="A quantum efficiency that ships, by its name.")
     efficiency_table: Annotated[
         RowTable | None,
-        _parsed(parse_efficiency_rows),
-        _rows_schema("A line 'wavelength/nm efficiency', then one row a point, wavelengths rising."),
+        *rows_of(parse_efficiency_rows, "A line 'wavelength/nm efficiency', then one row a point, wavelengths rising."),
     ] = None
     efficiency_factor: PositiveFraction = Field(default=1.0, description="On the efficiency: collection, for example.")
     charge_spread: NonNegativeFraction = Field(description="Relative σ of the charge of one photoelectron.")
@@ -260,15 +243,15 @@ class SensorTypeModel(StrictModel):
     @model_validator(mode="after")
     def _one_efficiency(self) -> SensorTypeModel:
         if (self.efficiency_column is None) == (self.efficiency_table is None):
-            raise _invalid(
+            raise invalid(
                 "give either 'efficiency_column' or 'efficiency_table'",
                 "write 'efficiency_table: |' and below it 'wavelength/nm efficiency' and one row a point",
             )
         return self
 
 
-class GeometryModel(StrictModel):
-    """A geometry file."""
+class OpticalModel(StrictModel):
+    """A geometry file of an optical detector."""
 
     name: str | None = Field(default=None, description="Defaults to the file's name.")
     volume: VolumeModel
@@ -280,7 +263,7 @@ class GeometryModel(StrictModel):
     electronics: ElectronicsModel = ElectronicsModel()
 
     @model_validator(mode="after")
-    def _names_are_words(self) -> GeometryModel:
+    def _names_are_words(self) -> OpticalModel:
         for name in self.sensor_types:
             if not is_type_name(name):
                 remedy = "use letters, digits and _, a letter first"
@@ -296,7 +279,3 @@ class GeometryModel(StrictModel):
 def is_type_name(name: str) -> bool:
     """Whether a sensor type may be called so in a file."""
     return re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) is not None
-
-
-def _invalid(problem: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("invalid", "{problem}", {"problem": problem, "remedy": remedy})
