@@ -76,7 +76,7 @@ def bucket_of(simulator: TPCSimulator, detector: TPC, needed: Needs) -> Bucket:
     sizes = []
     for pitch in pitches:
         patch = roomy(math.ceil(piece / pitch + 2 * REACH * across / pitch) + 2)
-        wires = 2 ** math.ceil(math.log2(max(_FEWEST_WIRES, float(needed.wires) + patch + _MARGIN)))
+        wires = 4 ** math.ceil(math.log(max(_FEWEST_WIRES, float(needed.wires) + patch + _MARGIN), 4) - 1e-9)
         frequencies = frequencies_of(detector, samples)
         sizes.append(RibbonSize(simulator.bins, wires, samples, frequencies, parts, patch))
     return Bucket(tuple(sizes), min(2, max(1, int(needed.volumes))))

@@ -141,19 +141,16 @@ def track_problem(
         return total
 
     def slope(point: tuple[Primary, Array]) -> tuple[Array, Array, Array]:
-        here, pull = jax.vjp(lambda change: seen(point, change), still)
-        value, scores = jnp.zeros(()), []
-        for of_cells, answer, data, weight, sizes in zip(
-            here, answered(point), observed.seen, white, model.sizes, strict=True
-        ):
-            residual = weight * (data - answer.total)
-            value = value + jnp.sum((residual.real**2 + residual.imag**2).astype(jnp.float64))
-            scores.append(_scored(_local(answer, of_cells, weight, sizes.samples), residual))
-        (gradient,) = pull(tuple(scores))
-        prior = point[1].astype(jnp.float64)
-        gradient = gradient - jnp.concatenate([jnp.zeros(size), prior])
-        total = -0.5 * value - 0.5 * jnp.sum(prior**2)
-        return jnp.where(jnp.isfinite(total), total, -jnp.inf), gradient.astype(jnp.float64), value
+        def posterior(change: Array) -> tuple[Array, Array]:
+            event, latents = there(point, change)
+            squares = jnp.zeros(())
+            for answer, data, weight in zip(answered((event, latents)), observed.seen, white, strict=True):
+                residual = weight * (data - answer.total)
+                squares = squares + jnp.sum((residual.real**2 + residual.imag**2).astype(jnp.float64))
+            return -0.5 * squares - 0.5 * jnp.sum(latents.astype(jnp.float64) ** 2), squares
+
+        (value, squares), gradient = jax.value_and_grad(posterior, has_aux=True)(still)
+        return jnp.where(jnp.isfinite(value), value, -jnp.inf), gradient.astype(jnp.float64), squares
 
     def step(point: tuple[Primary, Array], change: Array) -> tuple[Primary, Array]:
         event, _ = point
@@ -168,31 +165,30 @@ def track_problem(
     return Problem(slope, information, step, limits, (event, latents))
 
 
-def _local(answer: Answers, here: Cells, weight: Array, samples: int) -> Complex[Array, "two grids wires frequencies"]:
-    """Derivatives of what each wire measures, whitened, by the charge of the cells around it, then by their times."""
+def _local(answer: Answers, here: Cells, weight: Array, samples: int) -> Float[Array, "grids wires around numbers"]:
+    """Derivatives of what each wire measures, whitened, by the charges and times of the cells around it."""
     electrons = here.electrons.astype(jnp.float32)[..., None]
     lit = electrons > 1.0
     by_charge = jnp.where(lit, answer.near / jnp.where(lit, electrons, 1.0), 0.0)
     turn = (2 * np.pi / samples * np.arange(weight.shape[-1])).astype(np.float32)
-    by_time = -1j * turn * answer.near
-    return jnp.concatenate([at_targets(by_charge), at_targets(by_time)]) * weight
-
-
-def _scored(local: Array, residual: Array) -> Cells:
-    """Derivatives of the log likelihood by charge and time of every cell."""
-    at = jnp.sum(local.real * residual.real + local.imag * residual.imag, axis=-1).astype(jnp.float64)
-    by_charge, by_time = jnp.split(at, 2)
-    return Cells(jnp.sum(at_sources(by_charge), axis=0), jnp.sum(at_sources(by_time), axis=0))
+    both = at_targets(jnp.concatenate([by_charge, -1j * turn * answer.near], axis=3))
+    both = _beside(both) * weight[:, :, None]
+    return jnp.concatenate([both.real, both.imag], axis=-1)
 
 
 def _gathered(local: Array, slope: Cells) -> Float[Array, "all all"]:
-    """Information about the parameters, from that about the cells and their derivatives `(grids, wires, all)`."""
-    offsets = local.shape[0] // 2
-    both = jnp.concatenate([local.real, local.imag], axis=-1)
-    about = jnp.einsum("agwf,bgwf->gwab", both, both).astype(slope.electrons.dtype)
-    spread = lambda leaf: at_targets(jnp.broadcast_to(leaf, (offsets, *leaf.shape)))  # noqa: E731
-    around = jnp.concatenate([spread(slope.electrons), spread(slope.sample)])
-    pulled = jnp.einsum("gwab,bgwn->agwn", about, around)
-    by_charge, by_time = (jnp.sum(at_sources(part), axis=0) for part in jnp.split(pulled, 2))
-    total = jnp.einsum("gwm,gwn->mn", slope.electrons, by_charge) + jnp.einsum("gwm,gwn->mn", slope.sample, by_time)
+    """Information about the parameters, from that about the cells and their derivatives `(grids, wires, shares, all)`."""
+    about = jnp.einsum("gwaf,gwbf->gwab", local, local).astype(slope.electrons.dtype)
+    slopes = jnp.concatenate([slope.electrons, slope.sample], axis=2)
+    offsets = local.shape[2] // slopes.shape[2]
+    around = _beside(at_targets(jnp.broadcast_to(slopes, (offsets, *slopes.shape))))
+    pulled = jnp.einsum("gwab,gwbn->gwan", about, around)
+    pulled = jnp.moveaxis(pulled.reshape(*slopes.shape[:2], offsets, *slopes.shape[2:]), 2, 0)
+    total = jnp.einsum("gwkm,gwkn->mn", slopes, jnp.sum(at_sources(pulled), axis=0))
     return 0.5 * (total + total.T).astype(jnp.float64)
+
+
+def _beside(values: Float[Array, "offsets grids wires shares last"]) -> Float[Array, "grids wires around last"]:
+    """What stands around each wire in one row."""
+    moved_ = jnp.moveaxis(values, 0, 2)
+    return moved_.reshape(*moved_.shape[:2], -1, moved_.shape[-1])

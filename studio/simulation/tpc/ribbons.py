@@ -22,6 +22,9 @@ from jaxtyping import Array, Complex, Float, Int
 from .charge_grid import Pulses, shares_of_bins
 from .signals import PlaneSignals
 
+SHARES = 5
+"""Parts of a pitch, at most, by whose charge and time the response is described where it is differentiated."""
+
 NEAR = 2
 """To so many wires on either side the response is followed bin by bin, and by its derivatives."""
 
@@ -48,18 +51,18 @@ class Ribbons(eqx.Module):
 
 
 class Cells(NamedTuple):
-    """Charge by wire: `electrons (grids, wires)` nearest to each, and their mean arrival `sample (grids, wires)`."""
+    """Charge by parts of a pitch around every wire: `electrons (grids, wires, shares)`, and their mean arrival `sample`."""
 
-    electrons: Float[Array, "grids wires"]
-    sample: Float[Array, "grids wires"]
+    electrons: Float[Array, "grids wires shares"]
+    sample: Float[Array, "grids wires shares"]
 
 
 class Answers(NamedTuple):
-    """Transforms `total (grids, wires, frequencies)` of the voltages, and `near (offsets, grids, wires, frequencies)`: what the
-    charge of each wire's cell makes on the wires so many away, from −`NEAR` to `NEAR`."""
+    """Transforms `total (grids, wires, frequencies)` of the voltages, and `near (offsets, grids, wires, shares, frequencies)`: what
+    the charge of each cell makes on the wires so many away, from −`NEAR` to `NEAR`."""
 
     total: Complex[Array, "grids wires frequencies"]
-    near: Complex[Array, "offsets grids wires frequencies"]
+    near: Complex[Array, "offsets grids wires shares frequencies"]
 
 
 def cut(signal: PlaneSignals, ribbons: Ribbons, samples: int, elsewhere: Array) -> Float[Array, "grids wires samples"]:
@@ -84,15 +87,23 @@ def folded(values: Float[Array, "grids wires samples"], ribbons: Ribbons, freque
     return transform * jnp.exp(-2j * jnp.pi * turn / samples)
 
 
+def shares_of(bins: int) -> int:
+    """Into how many parts the bins of a pitch are gathered."""
+    return next(count for count in range(min(SHARES, bins), 0, -1) if bins % count == 0)
+
+
 def cells(rows: Pulses, ribbons: Ribbons, size: RibbonSize) -> Cells:
-    """Electrons and mean times by wire, differentiable; the mean time where there is no charge is 0."""
+    """Electrons and mean times by parts of a pitch, differentiable; the mean time where there is no charge is 0."""
     grid, first, inside = _corner(rows, ribbons, size)
-    edges = jnp.repeat(first, size.parts)[:, None] - 0.5 + jnp.arange(size.patch + 1)
+    shares = shares_of(size.bins)
+    edges = jnp.repeat(first, size.parts)[:, None] - 0.5 + jnp.arange(size.patch * shares + 1) / shares
     share = _electrons(rows, edges, inside, size)
     both = jnp.stack([share, share * rows.sample.reshape(-1, size.parts)[..., None]]).sum(axis=2)
-    wire = (first - ribbons.wire[grid])[:, None] + jnp.arange(size.patch)
-    wire = jnp.where(inside[:, None], wire, 0)
-    electrons, moment = jnp.zeros((2, *ribbons.sample.shape)).at[:, grid[:, None], wire].add(both)
+    place = (first - ribbons.wire[grid])[:, None] * shares + jnp.arange(size.patch * shares)
+    place = jnp.where(inside[:, None], place, 0)
+    grids, wires = ribbons.sample.shape
+    found = jnp.zeros((2, grids, wires * shares)).at[:, grid[:, None], place].add(both)
+    electrons, moment = found.reshape(2, grids, wires, shares)
     lit = electrons > 1.0
     return Cells(electrons, jnp.where(lit, moment / jnp.where(lit, electrons, 1.0), 0.0))
 
@@ -125,8 +136,10 @@ def answers(
     middle, bins = spectrum.shape[0] // 2, spectrum.shape[1]
     reach = min(NEAR, middle)
     spectrum = spectrum[..., : charge.shape[-1]].astype(jnp.complex64)
-    near = jnp.einsum("obf,gwbf->ogwf", spectrum[middle - reach : middle + reach + 1], charge)
-    total = jnp.sum(at_targets(near), axis=0)
+    shares = shares_of(bins)
+    close = spectrum[middle - reach : middle + reach + 1]
+    near = jnp.einsum("osbf,gwsbf->ogwsf", _by_shares(close, 1, shares), _by_shares(charge, 2, shares))
+    total = jnp.sum(at_targets(jnp.sum(near, axis=3)), axis=0)
     far = np.array([offset for offset in range(-middle, middle + 1) if abs(offset) > reach])
     if far.size:
         # A straight line across the pitch: value and slope of responses with charge and its first moment.
@@ -145,6 +158,12 @@ def answers(
 
         total, _ = jax.lax.scan(add, total, (jnp.asarray(far), line))
     return Answers(total, near)
+
+
+def _by_shares(values: Array, axis: int, shares: int) -> Array:
+    """The bins along an axis in two axes: shares, and bins of each."""
+    shape = values.shape
+    return values.reshape(*shape[:axis], shares, shape[axis] // shares, *shape[axis + 1 :])
 
 
 def at_targets(near: Array) -> Array:
