@@ -104,6 +104,10 @@ class ColdElectronics(eqx.Module):
         """Digitizer counts, not rounded, of a voltage in V, pedestal included."""
         return (voltage / self.full_scale + self.pedestal) * (2**self.bits - 1)
 
+    def voltage(self, counts: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The voltage in V that digitizer counts stand for: the inverse of `counts`."""
+        return (counts / (2**self.bits - 1) - self.pedestal) * self.full_scale
+
     def digitized(self, voltage: Float[Array, "..."]) -> Float[Array, "..."]:
         """Whole digitizer counts within its range; below `threshold` away from the pedestal they are the pedestal."""
         top = 2**self.bits - 1

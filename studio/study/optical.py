@@ -6,16 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..detector import Detector
 from ..event import Primary, Readout
-from ..inference import Information, Status, fisher_information, information_by_channel, reconstruct
+from ..inference import Information, fisher_information, information_by_channel, reconstruct
 from ..simulation import OpticalSimulator
-from .physics import AbstractPhysics, Estimates
+from .physics import AbstractPhysics, Estimates, estimates
 
 
 class OpticalPhysics(AbstractPhysics):
@@ -61,10 +59,7 @@ class OpticalPhysics(AbstractPhysics):
 
     def reconstruct(self, detector: Detector, particle: str, readouts: Readout) -> Estimates:
         found = reconstruct(fitting(self.simulator), detector, readouts, particle=particle, starts=2)
-        primary = found.primary
-        vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
-        failure = (Status(int(status)).name.lower() for status in np.asarray(found.status))
-        return Estimates(vertex, direction, energy, tuple("" if name == "converged" else name for name in failure))
+        return estimates(found)
 
 
 def _wanted(event: Primary) -> tuple[str, ...]:

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from ..inference import Reconstruction, Status
 
 QUANTITIES = ("vertex", "direction", "kinetic_energy")
 """What a resolution is given for by every family, in this order: mm, rad, relative to the kinetic energy."""
@@ -34,6 +37,14 @@ class Estimates(eqx.Module):
     def failed(self) -> Bool[np.ndarray, " events"]:
         """Whether the fit of each event failed."""
         return np.array([bool(reason) for reason in self.failure], dtype=bool)
+
+
+def estimates(found: Reconstruction) -> Estimates:
+    """What a reconstruction found, on the host."""
+    primary = found.primary
+    vertex, direction, energy = jax.device_get((primary.vertex, primary.direction, primary.kinetic_energy))
+    failure = (Status(int(status)).name.lower() for status in np.asarray(found.status))
+    return Estimates(vertex, direction, energy, tuple("" if name == "converged" else name for name in failure))
 
 
 class AbstractPhysics(eqx.Module):

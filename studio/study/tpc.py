@@ -14,12 +14,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._linear import inverse_positive
 from ..detector import TPC
 from ..event import Primary
-from ..inference import Information, fisher_information
+from ..inference import Information, fisher_information, reconstruct
 from ..inference.sensitivity import NUISANCE_STEP
 from ..simulation import TPCSimulator
 from ..simulation.tpc import WireReadout
 from ..units import mm, ns
-from .physics import QUANTITIES, AbstractPhysics, Estimates
+from .physics import QUANTITIES, AbstractPhysics, Estimates, estimates
 
 TIME_PRECISION = 100.0 * ns
 """How well light tells when an event was: 100 ns are 0.16 mm of drift, and matter to nothing."""
@@ -96,7 +96,8 @@ class TPCPhysics(AbstractPhysics):
         return self.simulators[event.particle].sample(detector, event, key)
 
     def reconstruct(self, detector: TPC, particle: str, readouts: WireReadout) -> Estimates:
-        raise NotImplementedError
+        found = reconstruct(self.simulators[particle], detector, readouts, particle=particle)
+        return estimates(found)
 
 
 def _natural(information: Information) -> Float[Array, "k k"]:

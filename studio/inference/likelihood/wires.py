@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ...detector import TPC
+from ...detector import TPC, ColdElectronics
 from ...simulation.tpc import Windows, WireReadout, WireVoltages
 from .base import AbstractLikelihood, Judged, Measured
 
@@ -45,7 +45,7 @@ class WireLikelihood(AbstractLikelihood):
         follow the charge, so a hypothesis whose charge is elsewhere cannot be compared yet."""
         electronics, (of_wires,) = detector.electronics, measured
         counts = jnp.concatenate([plane.values.reshape(-1, plane.values.shape[-1]) for plane in readout.planes])
-        voltage = (counts[channels] / (2**electronics.bits - 1) - electronics.pedestal) * electronics.full_scale
+        voltage = electronics.voltage(counts[channels])
         lengths = jnp.concatenate([length.reshape(-1) for length in readout.lengths(detector)])[channels]
         observed = self._whitened(detector, voltage, lengths)
         squares = jnp.sum(of_wires.information * (observed - of_wires.mean) ** 2, axis=-1)
@@ -54,13 +54,20 @@ class WireLikelihood(AbstractLikelihood):
     def _whitened(
         self, detector: TPC, voltage: Float[Array, "n samples"], length: Float[Array, " n"]
     ) -> Float[Array, "n numbers"]:
-        electronics, samples = detector.electronics, voltage.shape[-1]
-        frequency = jnp.asarray(np.fft.rfftfreq(samples, electronics.tick))
-        rounding = electronics.full_scale / (2**electronics.bits - 1) / math.sqrt(12)
-        noise = electronics.noise(length)[:, None] ** 2 * electronics.noise_power(frequency, samples)
-        both = np.full(frequency.shape, 2.0)
-        both[0] = 1.0
-        if samples % 2 == 0:
-            both[-1] = 1.0
-        transform = jnp.fft.rfft(voltage, axis=-1) * jnp.sqrt(both / samples / (noise + rounding**2))
+        transform = jnp.fft.rfft(voltage, axis=-1) * whitening(detector.electronics, length, voltage.shape[-1])
         return jnp.concatenate([transform.real, transform.imag], axis=-1)
+
+
+def whitening(
+    electronics: ColdElectronics, length: Float[Array, "*wires"], samples: int
+) -> Float[Array, "*wires frequencies"]:
+    """What the transform of a window of voltages in V is multiplied with so that the noise of its real and imaginary parts has
+    unit variance; 0 where there is no wire, whose `length` (mm) is 0."""
+    frequency = jnp.asarray(np.fft.rfftfreq(samples, electronics.tick))
+    rounding = electronics.full_scale / (2**electronics.bits - 1) / math.sqrt(12)
+    noise = electronics.noise(length)[..., None] ** 2 * electronics.noise_power(frequency, samples)
+    both = np.full(frequency.shape, 2.0)
+    both[0] = 1.0
+    if samples % 2 == 0:
+        both[-1] = 1.0
+    return jnp.where(length[..., None] > 0, jnp.sqrt(both / samples / (noise + rounding**2)), 0.0)

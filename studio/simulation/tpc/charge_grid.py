@@ -148,12 +148,23 @@ def _shares(
     inside = jnp.any(matches, axis=1) & jnp.all((low >= 0) & (low <= high), axis=1)
     corner = jnp.clip(low, 0, high)
 
-    edges = first_bin[:, None] + jnp.arange(size.patch_bins + 1) - place[:, None]
-    below = _box_below(edges, rows.width[:, None] * size.bins, rows.extent[:, None] * size.bins)
+    edges = first_bin[:, None] + jnp.arange(size.patch_bins + 1)
+    shares = shares_of_bins(edges, place, rows.width * size.bins, rows.extent * size.bins)
     electrons = jnp.where(inside, rows.electrons, 0.0)
     at = (first_sample[:, None] + jnp.arange(size.patch_samples) - sample[:, None]) / rows.spread[:, None]
     density = jnp.exp(-0.5 * at**2) / (math.sqrt(2 * math.pi) * rows.spread[:, None])
-    return electrons[:, None] * jnp.diff(below, axis=1), density, corner
+    return electrons[:, None] * shares, density, corner
+
+
+def shares_of_bins(
+    edges: Float[Array, "rows edges"],
+    place: Float[Array, " rows"],
+    width: Float[Array, " rows"],
+    extent: Float[Array, " rows"],
+) -> Float[Array, "rows bins"]:
+    """The part of each row between neighbouring `edges`: a box of full width `extent` about `place` folded with a normal
+    density of deviation `width`."""
+    return jnp.diff(_box_below(edges - place[:, None], width[:, None], extent[:, None]), axis=1)
 
 
 def _first(middle: Float[Array, " rows"], count: int) -> Int[Array, " rows"]:

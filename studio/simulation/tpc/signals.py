@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ...detector.tpc import TPC
 from ...detector.wire_plane import WirePlane
@@ -62,10 +62,16 @@ class WireReadout(eqx.Module):
 
 def lengths_in(lengths: Float[Array, "groups channels"], signal: PlaneSignals) -> Float[Array, "grids wires"]:
     """The length of the wires in each row of the windows, from those of all channels; 0 where there is none."""
-    origin, wires = signal.origin, signal.values.shape[1]
-    wire = origin.wire[:, None] + jnp.arange(wires)
+    return lengths_of(lengths, signal.origin.volume, signal.origin.wire, signal.values.shape[1])
+
+
+def lengths_of(
+    lengths: Float[Array, "groups channels"], volume: Int[Array, " grids"], first: Int[Array, " grids"], wires: int
+) -> Float[Array, "grids wires"]:
+    """The lengths of so many wires from the `first` one of each grid on; 0 where there is none."""
+    wire = first[:, None] + jnp.arange(wires)
     there = (wire >= 0) & (wire < lengths.shape[1])
-    return jnp.where(there, lengths[origin.volume[:, None], jnp.clip(wire, 0, lengths.shape[1] - 1)], 0.0)
+    return jnp.where(there, lengths[volume[:, None], jnp.clip(wire, 0, lengths.shape[1] - 1)], 0.0)
 
 
 def joined(signal: PlaneSignals, plane: WirePlane, ticks: int) -> PlaneSignals:

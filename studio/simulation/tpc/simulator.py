@@ -51,6 +51,7 @@ class TPCSimulator(AbstractSimulator):
     - `span`: how long a field response is followed, in ns: longer than an electron takes from `start` to its wire.
     - `windows`: what is simulated. Without them an event that is known gets windows around its charge, and one that is
       traced all wires and samples; `fitted` makes a simulator with windows for given events, as inference needs it.
+    - `process`: whether a particle scatters and straggles; without, every track is the mean one.
     """
 
     segments: int = eqx.field(static=True)
@@ -60,6 +61,7 @@ class TPCSimulator(AbstractSimulator):
     step: float = eqx.field(static=True)
     span: float = eqx.field(static=True)
     windows: Windows | None = eqx.field(static=True)
+    process: bool = eqx.field(static=True)
     chunk: int = eqx.field(static=True)
 
     def __init__(
@@ -71,10 +73,12 @@ class TPCSimulator(AbstractSimulator):
         step: float = 100.0 * ns,
         span: float = 100.0 * us,
         windows: Windows | None = None,
+        process: bool = True,
     ):
         self.segments = whole_number("segments", segments, least=2)
         self.bins, self.around = whole_number("bins", bins), whole_number("around", around)
         self.start, self.step, self.span, self.windows = float(start), float(step), float(span), windows
+        self.process = bool(process)
         self.chunk = 2**31 - 1  # all channels at once: they share their transforms
 
     # ---- what is recorded ------------------------------------------------------------------------------------------
@@ -100,7 +104,7 @@ class TPCSimulator(AbstractSimulator):
             return self._digitized(detector, signals, outside, of_noise)
         known = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((detector, charge)))
         after = self._samples_after(detector)
-        simulator = self._with(self._window(detector, charge, after)) if known else self._whole(detector)
+        simulator = self.with_windows(self._window(detector, charge, after)) if known else self._whole(detector)
         signals, outside = simulator._signals(detector, charge, simulator.responses(detector))
         ticks = detector.electronics.ticks
         everywhere = tuple(
@@ -154,10 +158,10 @@ class TPCSimulator(AbstractSimulator):
     # ---- what inference asks for -----------------------------------------------------------------------------------
 
     def latent_count(self, event: Primary | Deposits) -> int:
-        return 0 if isinstance(event, Deposits) else track_latent_count(self.segments)
+        return 0 if isinstance(event, Deposits) or not self.process else track_latent_count(self.segments)
 
     def emit(self, detector: TPC, event: Primary | Deposits, latents: Array) -> AnodeCharge:
-        deposits = self.deposits(detector, event, None if isinstance(event, Deposits) else latents)
+        deposits = self.deposits(detector, event, latents if self.latent_count(event) else None)
         return drift(deposits, detector.volumes, detector.medium, detector.space_charge)
 
     def receive(self, detector: TPC, emitted: AnodeCharge, channels: Array) -> WireVoltages:
@@ -193,18 +197,21 @@ class TPCSimulator(AbstractSimulator):
             for detector in several
             for event in events
         ]
-        return self._with(common_windows(found))
+        return self.with_windows(common_windows(found))
 
     @eqx.filter_jit
     def _charge(self, detector: TPC, event: Primary | Deposits) -> AnodeCharge:
         return drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
 
     def _window(self, detector: TPC, charge: AnodeCharge, after: int, room: float = 0.0) -> Windows:
-        seen = [self._pulses(detector, charge, plane) for plane in detector.read_planes]
+        seen = [self.pulses(detector, charge, plane) for plane in detector.read_planes]
         return windows_for(detector, charge, seen, self.bins, self.around, after, room)
 
-    def _with(self, windows: Windows) -> TPCSimulator:
-        return TPCSimulator(self.segments, self.bins, self.around, self.start, self.step, self.span, windows)
+    def with_windows(self, windows: Windows) -> TPCSimulator:
+        """This simulator with these windows."""
+        return TPCSimulator(
+            self.segments, self.bins, self.around, self.start, self.step, self.span, windows, self.process
+        )
 
     def _with_windows(self, detector: TPC, event: Primary | Deposits) -> TPCSimulator:
         if self.windows is not None:
@@ -213,7 +220,7 @@ class TPCSimulator(AbstractSimulator):
         return self.fitted(detector, [event]) if known else self._whole(detector)
 
     def _whole(self, detector: TPC) -> TPCSimulator:
-        return self._with(whole_windows(detector, self.bins, self.around, self._samples_after(detector)))
+        return self.with_windows(whole_windows(detector, self.bins, self.around, self._samples_after(detector)))
 
     def _samples_after(self, detector: TPC) -> int:
         """Samples from the beginning of a response to where the electronics have forgotten it."""
@@ -233,11 +240,10 @@ class TPCSimulator(AbstractSimulator):
     @eqx.filter_jit
     def _fluctuating_charge(self, detector: TPC, event: Primary | Deposits, key: PRNGKeyArray) -> AnodeCharge:
         of_track, of_charge = jax.random.split(key)
-        latents = None
-        if not isinstance(event, Deposits):
-            size = (track_latent_count(self.segments),)
-            latents = jax.random.normal(of_track, size, event.kinetic_energy.dtype)
-        deposits = self.deposits(detector, event, latents)
+        latents = jnp.zeros(0)
+        if self.latent_count(event) and not isinstance(event, Deposits):
+            latents = jax.random.normal(of_track, (self.latent_count(event),), event.kinetic_energy.dtype)
+        deposits = self.deposits(detector, event, latents if latents.size else None)
         charge = drift(deposits, detector.volumes, detector.medium, detector.space_charge)
         return _fluctuating(of_charge, charge, deposits, detector)
 
@@ -258,7 +264,7 @@ class TPCSimulator(AbstractSimulator):
         groups = tuple(plane.groups(detector.volumes) for plane in detector.read_planes)
         return WireReadout(planes, pedestal, outside, channels, groups, detector.electronics.ticks)
 
-    def _pulses(self, detector: TPC, charge: AnodeCharge, plane: WirePlane, parts: int = 1) -> Pulses:
+    def pulses(self, detector: TPC, charge: AnodeCharge, plane: WirePlane, parts: int = 1) -> Pulses:
         """What a plane sees, in samples from when the response to each charge begins."""
         begin = detector.electronics.trigger_offset + self.start / charge.velocity[0]
         return pulses(charge, plane, detector.volumes, begin, detector.electronics.tick, parts)
@@ -272,7 +278,7 @@ class TPCSimulator(AbstractSimulator):
         held = volumes_held(charge, windows, detector.volumes.count)
         after, found, inside = windows.after, [], []
         for plane, size, spectrum in zip(detector.read_planes, windows.planes, spectra, strict=True):
-            rows = self._pulses(detector, charge, plane, size.parts)
+            rows = self.pulses(detector, charge, plane, size.parts)
             origin = (
                 whole_origin(held, size, plane.slots, after) if windows.whole else origin_of(rows, held, size, after)
             )
