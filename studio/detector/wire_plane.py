@@ -82,7 +82,7 @@ class WirePlane(eqx.Module):
         self.wire_radius = as_number(wire_radius, "wire_radius", positive=True)
         self.offset = as_number(offset, "offset")
         self.slots = whole_number("slots", slots)
-        self.joined = None if joined is None else JoinedWires(*joined)
+        self.joined = None if joined is None else _checked(JoinedWires(*joined))
         self.read_out = bool(read_out)
 
     def __check_init__(self):
@@ -171,6 +171,14 @@ def slots_for(pitch: float, angle: float, width: tuple[float, float]) -> int:
     """Number of wires of a `pitch` (mm) at an `angle` (rad) that cross a rectangle of a `width` (mm, mm)."""
     extent = width[0] * abs(math.sin(angle)) + width[1] * abs(math.cos(angle))
     return max(1, math.ceil(extent / pitch - 1e-9))
+
+
+def _checked(joined: JoinedWires) -> JoinedWires:
+    volumes = whole_number("joined.volumes", joined.volumes)
+    channels = whole_number("joined.channels", joined.channels)
+    if int(joined.shift) != joined.shift:
+        raise InputError("not a whole number", key="joined.shift", value=joined.shift, remedy="give a number of wires")
+    return JoinedWires(volumes, channels, int(joined.shift))
 
 
 def _crossing(

@@ -109,6 +109,6 @@ def _lit(signal: np.ndarray, noise: float) -> tuple[slice, slice]:
             found.append(slice(0, signal.shape[axis]))
             continue
         first, last = int(places[0]), int(places[-1])
-        margin = max(2, round(_MARGIN * (last - first)))
+        margin = max(6, round(_MARGIN * (last - first)))
         found.append(slice(max(0, first - margin), min(signal.shape[axis], last + margin + 1)))
     return found[0], found[1]

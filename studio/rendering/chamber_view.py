@@ -21,7 +21,6 @@ from .style import PALETTE, WALL
 from .view import Colouring, Sheets, Strokes, View
 
 _ORDER = [2, 0, 1]
-_AXES = ("z", "x", "y")
 _WIRES = 40  # of a plane in all volumes together, at the least one a volume
 _CATHODE = "#444444"
 _LOOK = (-0.62, 0.66, -0.42)
@@ -45,7 +44,7 @@ def chamber_view(detector: TPC, deposits: Deposits | None = None, title: str | N
     return View(
         detector.name if title is None else title,
         _summary(detector) if deposits is None else _event_summary(detector, deposits),
-        Box(size),
+        Box((float(size[0]), float(size[1]), float(size[2]))),
         position - middle,
         np.zeros_like(position),
         np.full(len(position), _MARK * float(size.max())),
@@ -55,7 +54,7 @@ def chamber_view(detector: TPC, deposits: Deposits | None = None, title: str | N
         strokes=tuple(dataclasses.replace(one, ends=one.ends - middle) for one in strokes),
         sheets=(cathode,) if deposits is None else (),  # an event is not to stand behind it
         solid=True,
-        axes=tuple(_moved(name, shift) for name, shift in zip(_AXES, middle, strict=True)),
+        axes=(_moved("z", middle[0]), _moved("x", middle[1]), _moved("y", middle[2])),
     )
 
 
@@ -86,7 +85,8 @@ def _summary(detector: TPC) -> str:
 
 def _event_summary(detector: TPC, deposits: Deposits) -> str:
     count = int((np.asarray(deposits.weight) > 0).sum())
-    return f"{detector.name}: {count:,} deposits, {float(deposits.total_energy) / MeV:,.0f} MeV"
+    several = "" if count == 1 else "s"
+    return f"{detector.name}: {count:,} deposit{several}, {float(deposits.total_energy) / MeV:,.0f} MeV"
 
 
 def _ends(detector: TPC, cathode: bool) -> Float[np.ndarray, "volumes 4 3"]:
@@ -114,7 +114,8 @@ def _wires(detector: TPC, index: int, shown: np.ndarray) -> Strokes:
     chosen = slice(plane.slots // 2 % every, None, every)
     ends = np.asarray(plane.ends(detector.volumes))[shown][:, chosen][lengths[:, chosen] > 0]
     thinned = "all wires" if every == 1 else f"one wire in {every}"
-    name = f"plane {index + 1}, {float(plane.pitch):g} mm: {thinned}"
+    kind = "plane" if plane.read_out else "grid"
+    name = f"{kind} {index + 1}, {float(plane.pitch):g} mm: {thinned}"
     return Strokes(name, ends[..., _ORDER], PALETTE[index % len(PALETTE)])
 
 

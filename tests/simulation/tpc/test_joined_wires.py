@@ -170,5 +170,7 @@ def test_volumes_that_are_no_whole_number_of_frames_are_refused():
     three = DriftVolumes([[0.0, 0.0, 0.0]] * 3, [[1.0, 0.0, 0.0]] * 3, [[0.0, 1.0, 0.0]] * 3, 100.0, WIDTH, 50.0)
     with pytest.raises(InputError, match=r"planes.0.joined.volumes: 3 drift volumes are no whole number of groups"):
         TPC(three, chamber.medium, chamber.planes, chamber.electronics)
+    with pytest.raises(InputError, match=r"joined.shift: not a whole number"):
+        WirePlane(4.0, slots=3, joined=JoinedWires(2, 48, 23.5))
     with pytest.raises(InputError, match="no plane is read out"):
         TPC(chamber.volumes, chamber.medium, (WirePlane(4.0, slots=3, read_out=False),))
