@@ -50,7 +50,7 @@ class Progress(NamedTuple):
         """Gain in value that a full step promises: small once the fit has converged, and infinite before it has begun."""
         return jnp.where(jnp.isneginf(self.evaluated.value), jnp.inf, self.evaluated.left)
 
-    def open(self, close: float) -> Array:
+    def open(self, close: float | Array) -> Array:
         """Whether there is more than `close` to gain, and a way on."""
         return (self.left > close) & (self.damping < _STUCK)
 
@@ -80,7 +80,7 @@ def begin(problem: Problem) -> Progress:
     return Progress(problem.start, worst, number(_FIRST), number(1.0))
 
 
-def advance(problem: Problem, progress: Progress, close: float, iterations: int) -> Progress:
+def advance(problem: Problem, progress: Progress, close: float | Array, iterations: int | Array) -> Progress:
     """Maximize by damped Fisher scoring, until less than `close` is left to gain: `iterations` at most.
 
     A step that does not raise the value is taken back. The damping follows the ratio of the gain to the promised one
@@ -98,7 +98,7 @@ def advance(problem: Problem, progress: Progress, close: float, iterations: int)
     return jax.lax.while_loop(going, more, (jnp.zeros((), int), progress))[1]
 
 
-def _iterate(problem: Problem, state: Progress, close: float) -> Progress:
+def _iterate(problem: Problem, state: Progress, close: float | Array) -> Progress:
     best, limits = state.evaluated, problem.limits
     first = jnp.isneginf(best.value)
     diagonal = jnp.diag(best.information)

@@ -218,7 +218,7 @@ def _nearer(model: TrackModel, detector: TPC, observed: Observed, located: _Loca
 
     def step(before: Progress, one: tuple[Array, Array, Array]) -> tuple[Progress, None]:
         passes, within, made = one
-        problem = track_problem(model, detector, observed, *before.point, passes)
+        problem = track_problem(model, detector, observed, before.point[0], before.point[1], passes)
         return advance(problem, begin(problem), within, made), None
 
     return jax.lax.scan(step, dummy, (steps, close, most))[0]
