@@ -30,12 +30,13 @@ ENERGY, MARGIN = 500.0, 100.0
 
 def event_of(detector, index):
     """Event `index`: a vertex and a direction with which the mean track stays `MARGIN` mm inside one of the drift volumes."""
+    import jax.numpy as jnp
     import numpy as np
 
     from studio.event.stopping import HEAVY, mass_range
     from studio.units import cm
 
-    length = float(mass_range(np.asarray(ENERGY), HEAVY["mu-"].mass)) / float(detector.medium.density) * cm
+    length = float(mass_range(jnp.asarray(ENERGY), HEAVY["mu-"].mass)) / float(detector.medium.density) * cm
     generator = np.random.default_rng([20261123, index])
     while True:
         side = generator.choice([-1.0, 1.0])

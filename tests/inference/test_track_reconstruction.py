@@ -5,6 +5,7 @@ Without scattering, a dozen pulls of the fit are of unit width: the rms of 24 in
 """
 
 import functools
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -166,4 +167,4 @@ def test_what_does_not_fit_together_is_refused():
     with pytest.raises(InputError, match="no single track"):
         reconstruct(SIMULATOR, detector, readouts, "e-")
     with pytest.raises(InputError, match="cannot be reconstructed"):
-        reconstruct(None, detector, readouts)
+        reconstruct(cast(Any, None), detector, readouts)
