@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 NAMES = ("vertex.x", "vertex.y", "vertex.z", "direction.1", "direction.2", "kinetic_energy")
 ENERGY, MARGIN = 500.0, 100.0
+PARTS = 16  # of a piece of track, as the fit of 100 pieces has them: a coarser cut shows, at these precisions
 
 
 def event_of(detector, index):
@@ -73,14 +74,14 @@ def sampler(simulator, detector):
     from studio.simulation.tpc.signals import PlaneSignals
 
     samples, wires = 512, 1024
-    sizes = (RibbonSize(simulator.bins, wires, samples, samples // 2 + 1, 12, 24),) * 3
+    sizes = (RibbonSize(simulator.bins, wires, samples, samples // 2 + 1, PARTS, 24),) * 3
     spectra = spectra_for(simulator, detector, samples)
 
     @eqx.filter_jit
     def draw(event, key):
         of_charge, of_noise = jax.random.split(key)
         charge = occupied(simulator._fluctuating_charge(detector, event, of_charge), simulator.segments + 8)
-        rows = tuple(simulator.pulses(detector, charge, plane, 12) for plane in detector.planes)
+        rows = tuple(simulator.pulses(detector, charge, plane, PARTS) for plane in detector.planes)
         ribbons = ribbons_along(detector, rows, sizes, 1, arrival_of(simulator, detector))
         planes, ticks = [], detector.electronics.ticks
         for seen, stands, size, spectrum in zip(rows, ribbons, sizes, spectra, strict=True):
