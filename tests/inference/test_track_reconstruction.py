@@ -46,6 +46,7 @@ def fitted():
     return reconstruct(SIMULATOR, detector, readouts, "mu-")
 
 
+@pytest.mark.slow  # minutes of compilation
 def test_fits_without_truth_have_pulls_of_unit_width():
     _, truths, _ = setting()
     found = fitted()
@@ -63,12 +64,14 @@ def test_fits_without_truth_have_pulls_of_unit_width():
     assert np.all(np.abs(np.asarray(found.goodness)[: len(truths)] - 1) < 0.2)
 
 
+@pytest.mark.slow  # minutes of compilation
 def test_nothing_recorded_is_a_failure_with_a_reason():
     found = fitted()
     assert int(found.status[-1]) == Status.TOO_LITTLE_CHARGE
     assert found.failures() == {"too_little_charge": 1}
 
 
+@pytest.mark.slow  # minutes of compilation
 def test_a_particle_that_is_not_there_is_a_poor_fit():
     """A proton as far as this muon has four times the energy to leave: charge and range do not agree."""
     detector, _, readouts = setting()
@@ -130,6 +133,7 @@ def test_the_slope_of_the_mismatch_against_differences():
     assert slope == pytest.approx(np.array(expected), rel=1e-5, abs=1e-6 * np.abs(slope).max())
 
 
+@pytest.mark.slow  # minutes of compilation
 def test_information_by_cells_is_that_of_the_waveforms():
     """σ of every parameter from the derivatives of all waveforms, and by way of the charge and time of fifths of a pitch: 5 %, for
     what is not linear within them."""
