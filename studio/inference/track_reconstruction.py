@@ -96,7 +96,7 @@ def reconstruct_tracks(
 
     The charge in the readout, with the response of the wires divided out, gives two starts: both ways along its longest axis.
     From each, and from `start` if there is one, a stack of primaries, a track with few segments is fitted to the Fourier
-    coefficients of the charge, blurred to 1 m first and to 25 mm last, so that a start may be a metre and tens of degrees off. From the
+    coefficients of the charge, blurred to 1 m first and to 25 mm last. From the
     best end the waveforms themselves are fitted, low frequencies first, in windows along the track, over the event and the
     latents of its scattering and straggling with their unit prior, by Levenberg–Marquardt with the Fisher matrix.
 
