@@ -223,7 +223,7 @@ def towards(
 ) -> tuple[Primary, Array, Float[Array, ""]]:
     """The track whose blurred picture is the one found, from `start` on, scale by scale; its latents, and minus the mismatch at
     the finest scale with the latents' prior."""
-    views, size = views_of(detector), len(names_of(GROUPS))
+    views = views_of(detector)
 
     def at_scale(
         point: tuple[Primary, Array], one: tuple[Array, Array, Array]
@@ -236,7 +236,6 @@ def towards(
     scales_ = jnp.asarray(SCALES)
     inputs = (jnp.asarray(waves()), scales_, jnp.moveaxis(found.features, 1, 0))
     (event, latents), evaluated = jax.lax.scan(at_scale, (start, latents), inputs)
-    del size
     return event, latents, evaluated.value[-1]
 
 

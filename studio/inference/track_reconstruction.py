@@ -95,9 +95,9 @@ def reconstruct_tracks(
     """Fit stacked `readouts` (leading axis: events) as single tracks of `particle` that stop, without knowledge of the truth.
 
     The charge in the readout, with the response of the wires divided out, gives two starts: both ways along its longest axis.
-    From each, or from `start` alone, a stack of primaries, a track with few segments is fitted to the Fourier
-    coefficients of the charge, blurred to 1 m first and to 25 mm last, so that a start may be a metre and tens of degrees off. From the
-    better end the waveforms themselves are fitted, low frequencies first, in windows along the track, over the event and the
+    From each, and from `start` if there is one, a stack of primaries, a track with few segments is fitted to the Fourier
+    coefficients of the charge, blurred to 1 m first and to 25 mm last. From the
+    best end the waveforms themselves are fitted, low frequencies first, in windows along the track, over the event and the
     latents of its scattering and straggling with their unit prior, by Levenberg–Marquardt with the Fisher matrix.
 
     **Arguments**: `time` of the events in ns, which is known, as from their light: `names` of the result has none. `iterations` of
@@ -167,13 +167,10 @@ def _located(fitter: _Fitter, detector: TPC, stacked: Any, spectra: Spectra, bat
     def one(of: tuple[WireReadout, Array, Primary | None]) -> _Located:
         readout, time, start = of
         seen = picture(fitter.simulator, detector, readout, spectra, time)
-        if start is None:
-            tried = starts(detector, seen, fitter.particle, time)
-        else:
-            tried = jax.tree.map(
-                lambda leaf: leaf[None],
-                Primary(fitter.particle, start.vertex, start.direction, start.kinetic_energy, time),
-            )
+        tried = starts(detector, seen, fitter.particle, time)
+        if start is not None:
+            given = Primary(fitter.particle, start.vertex, start.direction, start.kinetic_energy, time)
+            tried = jax.tree.map(lambda leaf, one: jnp.concatenate([leaf, one[None]]), tried, given)
         event, latents = _from_far(fitter, detector, seen, tried)
         latents = fitter.fine_latents(latents)
         needed = needs(fitter.simulator, detector, event, latents)

@@ -7,8 +7,9 @@ Muons of 500 MeV that stop inside either drift volume, in any direction; each fi
 energy (or without any start: `--free`). Kind A: process fluctuations off in the samples and in the information, B: on in both. An
 event depends on its number alone, and those that a file holds are not computed again.
 
-Readouts are wires around the track and all samples: `--full` takes the simulator's own `sample`, which needs minutes an event; by
-default waveforms come from windows along the track (of four times the fit's segments in kind A), which differ from it by 0.4 %.
+Readouts are 1,024 wires a plane around the track, and all samples. Their waveforms come from windows along the track, twice as long as
+those of most fits, and not from the simulator's own `sample`, which takes minutes an event and a program of its own for
+most of them; tests/simulation/tpc/test_ribbons.py holds the two together.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 NAMES = ("vertex.x", "vertex.y", "vertex.z", "direction.1", "direction.2", "kinetic_energy")
 ENERGY, MARGIN = 500.0, 100.0
+PARTS = 16  # of a piece of track, as the fit of 100 pieces has them: a coarser cut shows, at these precisions
 
 
 def event_of(detector, index):
     """Event `index`: a vertex and a direction with which the mean track stays `MARGIN` mm inside one of the drift volumes."""
+    import jax.numpy as jnp
     import numpy as np
 
     from studio.event.stopping import HEAVY, mass_range
     from studio.units import cm
 
-    length = float(mass_range(ENERGY, HEAVY["mu-"].mass)) / float(detector.medium.density) * cm
+    length = float(mass_range(jnp.asarray(ENERGY), HEAVY["mu-"].mass)) / float(detector.medium.density) * cm
     generator = np.random.default_rng([20261123, index])
     while True:
         side = generator.choice([-1.0, 1.0])
@@ -59,28 +62,26 @@ def event_of(detector, index):
 
 
 def sampler(simulator, detector):
-    """Readouts of wires around the track, from windows along it of 1,024 wires and samples."""
+    """Readouts of wires around the track, from windows along it."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
 
     from studio.inference.track_windows import arrival_of, ribbons_along, spectra_for
+    from studio.inference.wire_tracks import occupied
     from studio.simulation.tpc.charge_grid import GridOrigin
     from studio.simulation.tpc.ribbons import RibbonSize, answers, transformed_charge
-    from studio.simulation.tpc.signals import PlaneSignals, placed
+    from studio.simulation.tpc.signals import PlaneSignals
 
     samples, wires = 512, 1024
-    sizes = (RibbonSize(simulator.bins, wires, samples, samples // 2 + 1, 12, 24),) * 3
+    sizes = (RibbonSize(simulator.bins, wires, samples, samples // 2 + 1, PARTS, 24),) * 3
     spectra = spectra_for(simulator, detector, samples)
 
     @eqx.filter_jit
     def draw(event, key):
         of_charge, of_noise = jax.random.split(key)
-        charge = simulator._fluctuating_charge(detector, event, of_charge)
-        from studio.inference.wire_tracks import occupied
-
-        charge = occupied(charge, simulator.segments + 8)
-        rows = tuple(simulator.pulses(detector, charge, plane, 12) for plane in detector.planes)
+        charge = occupied(simulator._fluctuating_charge(detector, event, of_charge), simulator.segments + 8)
+        rows = tuple(simulator.pulses(detector, charge, plane, PARTS) for plane in detector.planes)
         ribbons = ribbons_along(detector, rows, sizes, 1, arrival_of(simulator, detector))
         planes, ticks = [], detector.electronics.ticks
         for seen, stands, size, spectrum in zip(rows, ribbons, sizes, spectra, strict=True):
@@ -94,7 +95,6 @@ def sampler(simulator, detector):
             planes.append(PlaneSignals(whole, GridOrigin(stands.volume, stands.wire, jnp.zeros(1, jnp.int32))))
         return simulator._digitized(detector, tuple(planes), jnp.zeros(()), of_noise)
 
-    del placed
     return draw
 
 
