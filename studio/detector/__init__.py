@@ -1,11 +1,15 @@
-"""Detectors: a volume, its medium, the sensors on its wall or the wires at its anodes, and the electronics that read them."""
+"""Detectors: a volume, its medium, the sensors on its wall or the wires or pads at its anodes, and the electronics that read them."""
 
+from .abstract_tpc import AbstractTPC
 from .cold_electronics import ColdElectronics
 from .costs import CostBreakdown, MediumPrice, Prices, SensorPrice, cost
 from .detector import Detector, Placed
 from .drift_volumes import DriftVolumes
 from .electronics import OpticalElectronics
 from .photosensors import PhotosensorArray
+from .pixel_electronics import PixelElectronics
+from .pixel_plane import PixelPlane, pixel_slots_for
+from .pixel_tpc import PixelTPC
 from .sensor_types import (
     EfficiencyTable,
     SensorType,
@@ -23,6 +27,7 @@ from .wire_plane import WirePlane, slots_for
 __all__ = [
     "TPC",
     "AbstractSpaceCharge",
+    "AbstractTPC",
     "ColdElectronics",
     "CostBreakdown",
     "Detector",
@@ -32,6 +37,9 @@ __all__ = [
     "MediumPrice",
     "OpticalElectronics",
     "PhotosensorArray",
+    "PixelElectronics",
+    "PixelPlane",
+    "PixelTPC",
     "Placed",
     "Prices",
     "SensorPrice",
@@ -41,6 +49,7 @@ __all__ = [
     "WirePlane",
     "cost",
     "efficiency_columns",
+    "pixel_slots_for",
     "register_sensor_type",
     "sensor_type",
     "sensor_type_names",

@@ -12,16 +12,16 @@ from jaxtyping import Array, Float
 
 from .._arrays import as_number
 from .._checks import InputError
-from ..geometry import Box
 from ..medium import LiquidArgon
 from ..units import mm
+from .abstract_tpc import AbstractTPC
 from .cold_electronics import ColdElectronics
 from .drift_volumes import DriftVolumes
 from .space_charge import AbstractSpaceCharge, UniformField
 from .wire_plane import WirePlane
 
 
-class TPC(eqx.Module):
+class TPC(AbstractTPC):
     """Drift volumes in liquid argon, wire planes at their anodes, and the electronics behind them.
 
     **Arguments**
@@ -81,15 +81,6 @@ class TPC(eqx.Module):
                 )
 
     @property
-    def volume(self) -> Box:
-        """The smallest box about the origin that holds all drift volumes: where vertices are drawn."""
-        axes, half = self.volumes.axes, 0.5 * self.volumes.widths
-        middle = self.volumes.anode - 0.5 * self.volumes.lengths[:, None] * self.volumes.direction
-        reach = 0.5 * self.volumes.lengths[:, None] * jnp.abs(axes[:, 0])
-        reach += half[:, :1] * jnp.abs(axes[:, 1]) + half[:, 1:] * jnp.abs(axes[:, 2])
-        return Box(2 * jnp.max(jnp.abs(middle) + reach, axis=0))
-
-    @property
     def wire_lengths(self) -> tuple[Float[Array, " channels"], ...]:
         """Length in mm of every wire, plane by plane: all slots of the first volume, then those of the next."""
         return tuple(plane.lengths(self.volumes).reshape(-1) for plane in self.planes)
@@ -103,17 +94,6 @@ class TPC(eqx.Module):
     def wire_count(self) -> Float[Array, ""]:
         """Number of wires, not rounded: what channels cost."""
         return jnp.asarray(sum(jnp.sum(plane.wire_count(self.volumes)) for plane in self.planes))
-
-    @property
-    def cathode_voltage(self) -> Float[Array, " volumes"]:
-        """Potential difference in V between the first plane and the cathode: drift field times drift length."""
-        return self.volumes.fields * self.volumes.lengths
-
-    @property
-    def argon_mass(self) -> Float[Array, ""]:
-        """Mass of argon in the drift volumes, in tonnes."""
-        cubic_mm = jnp.sum(self.volumes.lengths * jnp.prod(self.volumes.widths, axis=-1))
-        return cubic_mm * 1e-3 * self.medium.density * 1e-6
 
 
 def check_same_field(volumes: DriftVolumes) -> None:

@@ -17,19 +17,16 @@ from ...detector.tpc import TPC, check_same_field
 from ...detector.wire_plane import WirePlane
 from ...event import Primary
 from ...event.deposits import Deposits
-from ...event.tracks import track_deposits, track_latent_count
 from ...units import mm, ns, us
 from ..base import AbstractSimulator
+from .arrivals import arriving_charge, deposits_of, fluctuating_charge, latents_of
 from .charge_grid import Pulses, charge_grid, fits, pulses
-from .drift import AnodeCharge, drift
+from .drift import AnodeCharge
 from .field_response import field_response
 from .noise import noise
 from .signals import PlaneSignals, WireReadout, WireVoltages, lengths_in, placed
 from .windows import Windows, joined, origin_of, volumes_held, whole_origin, whole_windows, windows_for
 from .wire_readout import convolved, response_spectrum
-
-#: Fano factor of ionisation in liquid argon: T. Doke et al., Nucl. Instrum. Meth. 134 (1976) 353.
-_FANO = 0.107
 
 #: What the tail of the electronics is reckoned from where the shaping time is traced, in ns.
 _LONGEST_SHAPING = 4.0 * us
@@ -94,7 +91,7 @@ class TPCSimulator(AbstractSimulator):
         with `windows` reads out those alone.
         """
         of_charge, of_noise = jax.random.split(key)
-        charge = self._fluctuating_charge(detector, event, of_charge)
+        charge = fluctuating_charge(detector, event, self.segments, of_charge)
         if self.windows is not None:
             signals, outside = self._signals(detector, charge, self.responses(detector))
             return self._digitized(detector, signals, outside, of_noise)
@@ -109,12 +106,7 @@ class TPCSimulator(AbstractSimulator):
 
     def deposits(self, detector: TPC, event: Primary | Deposits, latents: Array | None = None) -> Deposits:
         """The deposits of an event; those of a particle are made here, with `latents` the fluctuations of its track."""
-        if isinstance(event, Deposits):
-            if event.energy.ndim != 1:
-                raise InputError("a stack of events", key="event", remedy="give one event, or use jax.vmap")
-            return event
-        longest = 2 * detector.volume.longest_chord
-        return track_deposits(event, detector.medium, self.segments, latents=latents, longest=longest)
+        return deposits_of(detector, event, self.segments, latents)
 
     def responses(self, detector: TPC) -> Spectra:
         """How the wires around an electron answer it, plane by plane, as transforms over the samples of the windows."""
@@ -146,11 +138,10 @@ class TPCSimulator(AbstractSimulator):
     # ---- what inference asks for -----------------------------------------------------------------------------------
 
     def latent_count(self, event: Primary | Deposits) -> int:
-        return 0 if isinstance(event, Deposits) else track_latent_count(self.segments)
+        return latents_of(event, self.segments)
 
     def emit(self, detector: TPC, event: Primary | Deposits, latents: Array) -> AnodeCharge:
-        deposits = self.deposits(detector, event, None if isinstance(event, Deposits) else latents)
-        return drift(deposits, detector.volumes, detector.medium, detector.space_charge)
+        return arriving_charge(detector, event, self.segments, latents)
 
     def receive(self, detector: TPC, emitted: AnodeCharge, channels: Array) -> WireVoltages:
         """Voltages of channels of the windows: the wires of one plane after the other, volume by volume."""
@@ -175,10 +166,7 @@ class TPCSimulator(AbstractSimulator):
 
     def fitted(self, detector: TPC, events: Sequence[Primary | Deposits], room: float = 0.0) -> TPCSimulator:
         """This simulator with windows that hold the charge of each of these events, and `room` mm more to every side."""
-        charges = [
-            drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
-            for event in events
-        ]
+        charges = [arriving_charge(detector, event, self.segments) for event in events]
         return self._around_charge(detector, charges, room)
 
     def _around_charge(self, detector: TPC, charges: Sequence[AnodeCharge], room: float = 0.0) -> TPCSimulator:
@@ -210,22 +198,11 @@ class TPCSimulator(AbstractSimulator):
 
     @eqx.filter_jit
     def _expected(self, detector: TPC, event: Primary | Deposits, spectra: Spectra) -> WireReadout:
-        charge = drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
+        charge = arriving_charge(detector, event, self.segments)
         signals, outside = self._signals(detector, charge, spectra)
         electronics = detector.electronics
         planes = tuple(PlaneSignals(electronics.counts(plane.values), plane.origin) for plane in signals)
         return self._readout(detector, planes, electronics.counts(jnp.zeros(())), outside)
-
-    @eqx.filter_jit
-    def _fluctuating_charge(self, detector: TPC, event: Primary | Deposits, key: PRNGKeyArray) -> AnodeCharge:
-        of_track, of_charge = jax.random.split(key)
-        latents = None
-        if not isinstance(event, Deposits):
-            size = (track_latent_count(self.segments),)
-            latents = jax.random.normal(of_track, size, event.kinetic_energy.dtype)
-        deposits = self.deposits(detector, event, latents)
-        charge = drift(deposits, detector.volumes, detector.medium, detector.space_charge)
-        return _fluctuating(of_charge, charge, deposits, detector)
 
     @eqx.filter_jit
     def _digitized(
@@ -266,15 +243,3 @@ class TPCSimulator(AbstractSimulator):
             found.append(PlaneSignals(jnp.where(lengths[..., None] > 0, voltage, 0.0), origin))
             inside.append(fits(rows, origin, size))
         return tuple(found), 1 - jnp.min(jnp.stack(inside))
-
-
-def _fluctuating(key: PRNGKeyArray, charge: AnodeCharge, deposits: Deposits, detector: TPC) -> AnodeCharge:
-    """Charge as it comes: ionisation fluctuates with the Fano factor, and each electron survives or does not.
-
-    A normal density with the variance n (1 − s (1 − F)) of n electrons of which the part s survived.
-    """
-    made = deposits.energy[charge.deposit] * charge.share * deposits.weight[charge.deposit] / detector.medium.w_ion
-    survived = charge.electrons / jnp.where(made > 0, made, 1.0)
-    variance = charge.electrons * (1 - survived * (1 - _FANO))
-    step = jnp.sqrt(jnp.maximum(variance, 0.0)) * jax.random.normal(key, variance.shape, variance.dtype)
-    return eqx.tree_at(lambda tree: tree.electrons, charge, jnp.maximum(charge.electrons + step, 0.0))
