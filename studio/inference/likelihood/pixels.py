@@ -34,7 +34,7 @@ class PixelLikelihood(AbstractLikelihood):
         return self.windows.pads
 
     def measured(self, detector: PixelTPC, received: PadCharge) -> tuple[Measured, ...]:
-        """For each trigger `(pads, triggers)`: the largest charge in e, in units of its noise and less the threshold; the time in ns; the
+        """For each trigger `(pads, triggers)`: the charge above threshold in units of its noise; the time in ns; the
         charge in e less the part that follows the time; and, without information, that part per ns.
 
         Beside them, without information, which pad it is: its number, and −1 for none.
@@ -42,15 +42,14 @@ class PixelLikelihood(AbstractLikelihood):
         electronics = detector.electronics
         found = trigger_moments(received.integrated, received.slice, electronics)
         there = (received.volume >= 0)[:, None]
-        level = (found.level - electronics.threshold) / found.noise
         fired = jnp.where(there, found.reached * found.fires, 0.0)
         slope = jax.lax.stop_gradient(found.covariance / found.time_variance)
         rest = found.charge_variance - slope * found.covariance
         time = found.time + received.begin[:, None]
-        number = _number(detector, received.volume, received.row, received.column).astype(level.dtype)[:, None]
-        nothing = jnp.zeros_like(level)
+        number = _number(detector, received.volume, received.row, received.column).astype(time.dtype)[:, None]
+        nothing = jnp.zeros_like(time)
         return (
-            Measured(level, jnp.where(there, found.reached * _of_firing(level), 0.0)),
+            Measured(found.level, jnp.where(there, found.reached * _of_firing(found.level), 0.0)),
             Measured(time, fired / found.time_variance),
             Measured(found.charge - slope * time, fired / rest),
             Measured(slope, nothing),
@@ -62,31 +61,41 @@ class PixelLikelihood(AbstractLikelihood):
     ) -> Judged:
         """Log density of the triggers of each pad of the list, whichever place it has in that of the readout.
 
-        A hit on a pad that is not in the list is one of noise: all of these count for the list's first pad.
+        A hit may also be one of noise: by the probability that a pad without charge triggers, any time and charge being as likely.
+        Hits on pads that are not in the list can be nothing else; where all channels are asked for, they count for the first.
         """
         level, time, charge, slope, number = measured
-        theirs = jnp.where(
-            readout.volume >= 0, _number(detector, readout.volume, readout.row, readout.column), -2
-        ).astype(number.mean.dtype)
+        theirs = _number(detector, readout.volume, readout.row, readout.column).astype(number.mean.dtype)
         order = jnp.argsort(theirs)
-        place = jnp.minimum(jnp.searchsorted(theirs[order], number.mean[:, 0]), theirs.shape[0] - 1)
-        match = order[place]
-        known = (theirs[match] == number.mean[:, 0]) & (number.mean[:, 0] >= 0)
-        hit = readout.hit[match] & known[:, None]
-        before = jnp.concatenate([jnp.ones_like(hit[:, :1]), hit[:, :-1]], axis=1) & (number.mean >= 0)
+        match = order[jnp.minimum(jnp.searchsorted(theirs[order], number.mean[:, 0]), theirs.shape[0] - 1)]
+        ours = number.mean >= 0
+        hit = readout.hit[match] & (theirs[match][:, None] == number.mean) & ours
+        reached = jnp.concatenate([ours, hit[:, :-1]], axis=1)
 
         log_fires, log_silent = jax.scipy.special.log_ndtr(level.mean), jax.scipy.special.log_ndtr(-level.mean)
-        of_firing = jnp.where(hit, log_fires, jnp.where(before, log_silent, 0.0))
-        squares, values = jnp.zeros_like(of_firing), of_firing
+        often = jnp.cumprod(jnp.exp(log_fires), axis=1)
         observed = (readout.time[match], readout.charge[match] - slope.mean * readout.time[match])
-        fired = jnp.exp(log_fires)
-        reached = jnp.cumprod(jnp.pad(fired[:, :-1], ((0, 0), (1, 0)), constant_values=1.0), axis=1)
+        value, squares = log_fires, jnp.zeros_like(log_fires)
         for seen, mean in zip(observed, (time, charge), strict=True):
-            precision = jnp.where(hit, mean.information, 1.0) / jnp.where(hit, reached * fired, 1.0)
-            square = jnp.where(hit, (seen - mean.mean) ** 2 * precision, 0.0)
+            usable = hit & (mean.information > 0)
+            precision = jnp.where(usable, mean.information, 1.0) / jnp.where(usable, often, 1.0)
+            square = jnp.where(usable, (seen - mean.mean) ** 2 * precision, 0.0)
+            value = value + jnp.where(usable, 0.5 * jnp.log(precision / (2 * math.pi)), -jnp.inf) - 0.5 * square
             squares = squares + square
-            values = values + jnp.where(hit, 0.5 * jnp.log(precision / (2 * math.pi)) - 0.5 * square, 0.0)
-        return Judged(jnp.sum(values, axis=1), jnp.sum(squares, axis=1))
+        of_noise = self._of_noise(detector)
+        value = jnp.where(hit, jnp.logaddexp(jnp.where(hit, value, 0.0), of_noise), jnp.where(reached, log_silent, 0.0))
+        values = jnp.sum(value, axis=1)
+        if channels.shape[0] == self.windows.pads:
+            elsewhere = jnp.sum(readout.hit) - jnp.sum(hit)
+            values = values.at[0].add(elsewhere * of_noise)
+        return Judged(values, jnp.sum(squares, axis=1))
+
+    def _of_noise(self, detector: PixelTPC) -> Float[Array, ""]:
+        """Log density of a hit of noise in 1/(ns e)."""
+        electronics = detector.electronics
+        window = self.windows.slices * electronics.tick
+        seldom = jax.scipy.special.log_ndtr(-electronics.threshold / electronics.trigger_noise)
+        return seldom - jnp.log(window * electronics.full_scale)
 
 
 def _number(detector: PixelTPC, volume: Array, row: Array, column: Array) -> Int[Array, "..."]:

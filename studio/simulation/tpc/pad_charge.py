@@ -22,7 +22,7 @@ from .charge_grid import REACH, Pulses, box_below, first_of, pulses
 from .drift import AnodeCharge
 from .pad_potential import LEVELS, arrived, fading, level_weights
 
-_ROWS = 64  # treated at a time: memory follows it
+_ROWS = 64  # treated at a time, at most: memory follows it
 _ELSEWHERE = int(np.iinfo(np.int32).max)  # the number of a pad that is not there
 
 
@@ -84,7 +84,8 @@ def pixel_pulses(detector: PixelTPC, charge: AnodeCharge, parts: int) -> PixelPu
 def pad_charge(detector: PixelTPC, charge: AnodeCharge, windows: PixelWindows, start: float, slice: float) -> PadCharge:
     """Charge on every pad near `charge`, in slices of `slice` ns; what is farther than `start` mm from the anode induces nothing."""
     found = pixel_pulses(detector, charge, windows.parts)
-    missing = -found.velocity.shape[0] % _ROWS
+    together = min(_ROWS, found.velocity.shape[0])
+    missing = -found.velocity.shape[0] % together
     found = jax.tree.map(lambda leaf: jnp.pad(leaf, (0, missing), mode="edge"), found)
     rows = found.along[0]
     there = (jnp.arange(rows.volume.shape[0]) < rows.volume.shape[0] - missing) & (rows.electrons > 0)
@@ -104,7 +105,7 @@ def pad_charge(detector: PixelTPC, charge: AnodeCharge, windows: PixelWindows, s
     place = jnp.where(fits, place, windows.pads)
     offset = jnp.where(fits, offset, 0)
 
-    chunk = lambda leaf: leaf.reshape(-1, _ROWS, *leaf.shape[1:])  # noqa: E731
+    chunk = lambda leaf: leaf.reshape(-1, together, *leaf.shape[1:])  # noqa: E731
     chunks = jax.tree.map(chunk, (found, electrons, corner, first, place, offset))
     gap = detector.pixels.gap
 
@@ -198,18 +199,18 @@ def _induced(
     edges = (first[:, None] + jnp.arange(windows.patch_slices + 1)) * slice
     height = (time[:, None] - edges) * rows.velocity[:, None]
     weights = level_weights(height, spread[:, None]) * fading(2 * (start - height) / start)[..., None]
-    collected = final[0][:, :, None] * final[1][:, None, :]
-    both = flying[0][:, :, None] * flying[1][:, None, :]
-    count = windows.patch**2
-    collected, both = collected.reshape(-1, count), both.reshape(-1, count, len(LEVELS))
-    charge = collected[..., None] * arrived(height, spread[:, None])[:, None, :]
-    charge = charge + jnp.einsum("rpl,rel->rpe", both, weights)
-    return jnp.diff(charge, axis=-1), collected
+    weights = jnp.concatenate([arrived(height, spread[:, None])[..., None], weights], axis=-1)
+    whole, both = (
+        (one[:, :, None] * other[:, None, :]).reshape(first.shape[0], windows.patch**2, -1)
+        for one, other in (final, flying)
+    )
+    both = jnp.concatenate([whole, both], axis=-1)
+    return jnp.einsum("rpl,rel->rpe", both, jnp.diff(weights, axis=1)), whole[..., 0]
 
 
 def _shares(
     axis: Pulses, corner: Int[Array, " rows"], patch: int, gap: Float[Array, ""], pitch: Float[Array, ""]
-) -> tuple[Float[Array, "rows patch"], Float[Array, "rows patch levels"]]:
+) -> tuple[Float[Array, "rows patch 1"], Float[Array, "rows patch levels"]]:
     """Along one axis, the part of a row in the square of each pad, and the part on its electrode after each of `LEVELS`.
 
     Between long edges a gap apart the potential on an insulator falls like an arcsine: the field there has no component across
@@ -221,4 +222,5 @@ def _shares(
     width = jnp.sqrt(axis.width[:, None, None] ** 2 + variance)
     flying = jnp.diff(box_below(edges[..., None], width, axis.extent[:, None, None]), axis=1)
     distance = jnp.abs(0.5 * (edges[:, 1:] + edges[:, :-1]))
-    return final, flying * fading(0.5 * patch - distance)[..., None]
+    # Kept apart from what follows: a compiler that fuses them takes three times as long.
+    return jax.lax.optimization_barrier((final[..., None], flying * fading(0.5 * patch - distance)[..., None]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -45,6 +46,8 @@ class PixelSimulator(AbstractSimulator):
     Charge counts as coming from far away, wherever it was made: a deposit at the height of three pitches really leaves 2 % of
     its charge on the pad below it to its ions, which drift away too slowly to be seen, one at ten pitches 0.2 %.
     """
+
+    together: ClassVar[bool] = True
 
     segments: int = eqx.field(static=True)
     around: int = eqx.field(static=True)

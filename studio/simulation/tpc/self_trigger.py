@@ -7,12 +7,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ...detector.pixel_electronics import PixelElectronics
 from .charge_grid import box_below
 
 _SELDOM = 1e-12  # probability below which a trigger counts as impossible
+_NODES, _WEIGHTS = (np.asarray(numbers) for numbers in np.polynomial.hermite_e.hermegauss(5))
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
 class Triggers(NamedTuple):
@@ -27,15 +30,14 @@ class Triggers(NamedTuple):
 class TriggerMoments(NamedTuple):
     """What pads are expected to record, `(pads, triggers)` each.
 
-    **Fields**: `reached`: probability that so many triggers came before; `fires`: that this one comes after those; `level`: the
-    largest charge in e since the last reset; its `noise` in e; and, where it fires, mean and variance of the `time` of the
+    **Fields**: `reached`: probability that so many triggers came before; `fires`: that this one comes after those; `level`:
+    for how many standard deviations of its noise the charge is above threshold, so that it fires with probability Φ(level); and, where it fires, mean and variance of the `time` of the
     trigger in ns from the pad's begin and of the digitized `charge` in e, and their covariance.
     """
 
     reached: Float[Array, "pads triggers"]
     fires: Float[Array, "pads triggers"]
     level: Float[Array, "pads triggers"]
-    noise: Float[Array, ""]
     time: Float[Array, "pads triggers"]
     time_variance: Float[Array, "pads triggers"]
     charge: Float[Array, "pads triggers"]
@@ -73,29 +75,54 @@ def triggered(key: PRNGKeyArray, integrated: Float[Array, "pads clocks"], electr
 def trigger_moments(
     integrated: Float[Array, "pads edges"], slice: float, electronics: PixelElectronics
 ) -> TriggerMoments:
-    """Moments of what the chip records of a mean `integrated` charge in e, given every `slice` ns and straight between.
+    """Moments of what the chip records of a mean `integrated` charge in e, given every `slice` ns.
 
     With R(t) the largest charge so far, a trigger comes by the time t with probability A(t) = Φ((R(t) − θ)/σ): the noise is one
     number a cycle. Given the time, the noise that triggered is known to be θ − R(t), its part from the reset is ρ = σ²_reset/σ² of that,
-    and the charge digitized is Q(t + hold) + ρ (θ − R(t)). All means are integrals over dA, slice by slice in closed form.
-    A later cycle begins where the one before ends on average.
+    and the charge digitized is Q(t + hold) + ρ (θ − R(t)). All means are integrals over dA, slice by slice in closed form, with the
+    charge halfway between edges by a cubic and straight between these points. Later cycles are means over five times of
+    the trigger before, taken as normal: good to 0.2 in the probability of a second trigger of a long pulse.
     """
-    edges = jnp.arange(integrated.shape[1]) * slice
-    pads = integrated.shape[0]
+    integrated = _halved(integrated)
+    edges = jnp.arange(integrated.shape[1]) * (slice / 2)
+    pads, pause = integrated.shape[0], (electronics.hold + electronics.dead) * electronics.tick
 
-    def cycle(state: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], TriggerMoments]:
-        begin, reached = state
-        origin = _between(integrated, begin, slice)
-        charge = jnp.where(edges > begin[:, None], integrated - origin[:, None], 0.0)
-        found = _first_trigger(charge, edges, slice, electronics)
-        after = found.time + (electronics.hold + electronics.dead) * electronics.tick
-        possible = found.fires > _SELDOM
-        after = jnp.where(possible, after, edges[-1])
-        return (after, reached * found.fires), found._replace(reached=reached)
+    def after(begin: Array) -> TriggerMoments:
+        charge = jnp.where(edges > begin[:, None], integrated - _between(integrated, begin, slice / 2)[:, None], 0.0)
+        return _first_trigger(charge, edges, slice / 2, electronics)
 
-    start = (jnp.zeros(pads, integrated.dtype), jnp.ones(pads, integrated.dtype))
-    _, found = jax.lax.scan(cycle, start, None, length=electronics.triggers)
-    return TriggerMoments(*(jnp.moveaxis(leaf, 0, 1) if leaf.ndim > 1 else leaf[0] for leaf in found))
+    def cycle(before: TriggerMoments, _: None) -> tuple[TriggerMoments, TriggerMoments]:
+        possible = before.fires > _SELDOM
+        spread = jnp.sqrt(jnp.where(possible, before.time_variance, 1.0))
+        middle = jnp.where(possible, before.time, edges[-1]) + pause
+        found = _mixed(jax.vmap(lambda node: after(middle + node * spread))(_NODES))
+        found = found._replace(reached=before.reached * before.fires)
+        return found, found
+
+    one = after(jnp.full(pads, -1.0, integrated.dtype))
+    _, later = jax.lax.scan(cycle, one, None, length=electronics.triggers - 1)
+    return jax.tree.map(lambda start, rest: jnp.concatenate([start[None], rest]).T, one, later)
+
+
+def _mixed(found: TriggerMoments) -> TriggerMoments:
+    """The moments of a mean over `_NODES`, which lead."""
+    weight = _WEIGHTS[:, None]
+    fires = jnp.sum(weight * found.fires, axis=0)
+    share = jnp.where(fires > _SELDOM, weight * found.fires / jnp.where(fires > _SELDOM, fires, 1.0), 0.0)
+    mean = lambda values: jnp.sum(share * values, axis=0)  # noqa: E731
+    time, charge = mean(found.time), mean(found.charge)
+    late, more = found.time - time, found.charge - charge
+    floor = jnp.where(fires > _SELDOM, 0.0, 1.0)  # where there is no trigger a variance is any number but 0
+    return TriggerMoments(
+        reached=found.reached[0],
+        fires=fires,
+        level=jax.scipy.special.ndtri(jnp.clip(fires, _SELDOM, 1 - _SELDOM)),
+        time=time,
+        time_variance=mean(found.time_variance + late**2) + floor,
+        charge=charge,
+        charge_variance=mean(found.charge_variance + more**2) + floor,
+        covariance=mean(found.covariance + late * more),
+    )
 
 
 def _first_trigger(
@@ -133,8 +160,7 @@ def _first_trigger(
     return TriggerMoments(
         reached=jnp.ones_like(fires),
         fires=fires,
-        level=largest[:, -1],
-        noise=sigma,
+        level=above[:, -1] / sigma,
         time=time + 0.5 * tick,
         time_variance=moment(at, at) + tick**2 / 12,
         charge=mean_charge,
@@ -165,6 +191,16 @@ def _mean_of_later(
 
     long = (integral(end) - integral(begin)) / step**2 - begin / step * mean
     return jnp.where(short, 0.5 * mean + weight / 12, long)
+
+
+def _halved(values: Float[Array, "pads edges"]) -> Float[Array, "pads finer"]:
+    """Values at the edges, and halfway between them by the cubic through four of them."""
+    outer = jnp.pad(values, ((0, 0), (1, 1)), mode="edge")
+    half = (9 * (values[:, :-1] + values[:, 1:]) - outer[:, :-3] - outer[:, 3:]) / 16
+    # Not beyond its neighbours: the end of a rise would else look higher than it is.
+    half = jnp.clip(half, jnp.minimum(values[:, :-1], values[:, 1:]), jnp.maximum(values[:, :-1], values[:, 1:]))
+    pairs = jnp.stack([values[:, :-1], half], axis=-1).reshape(values.shape[0], -1)
+    return jnp.concatenate([pairs, values[:, -1:]], axis=1)
 
 
 def _between(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -49,6 +50,8 @@ class TPCSimulator(AbstractSimulator):
     - `windows`: what is simulated. Without them an event that is known gets windows around its charge, and one that is
       traced all wires and samples; `fitted` makes a simulator with windows for given events, as inference needs it.
     """
+
+    together: ClassVar[bool] = True
 
     segments: int = eqx.field(static=True)
     bins: int = eqx.field(static=True)
