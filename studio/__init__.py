@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .detector import (
         PhotosensorArray as PhotosensorArray,
     )
+    from .detector import PixelElectronics as PixelElectronics
+    from .detector import PixelPlane as PixelPlane
+    from .detector import PixelTPC as PixelTPC
     from .detector import WirePlane as WirePlane
     from .detector import (
         register_sensor_type as register_sensor_type,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from .paths import leaf_paths as leaf_paths
     from .paths import replace as replace
     from .simulation import OpticalSimulator as OpticalSimulator
+    from .simulation import PixelSimulator as PixelSimulator
     from .simulation import TPCSimulator as TPCSimulator
     from .simulation.tpc import FieldResponse as FieldResponse
     from .simulation.tpc import field_response as field_response
@@ -81,6 +85,9 @@ _HOMES = {
     "Detector": "detector",
     "DriftVolumes": "detector",
     "WirePlane": "detector",
+    "PixelElectronics": "detector",
+    "PixelPlane": "detector",
+    "PixelTPC": "detector",
     "PhotosensorArray": "detector",
     "register_sensor_type": "detector",
     "sensor_type": "detector",
@@ -90,6 +97,7 @@ _HOMES = {
     "Primary": "event",
     "Readout": "event",
     "OpticalSimulator": "simulation",
+    "PixelSimulator": "simulation",
     "TPCSimulator": "simulation",
     "FieldResponse": "simulation.tpc",
     "field_response": "simulation.tpc",

@@ -49,9 +49,8 @@ class PixelPlane(eqx.Module):
     def __init__(self, pitch, pad=None, *, slots: tuple[int, int]):
         self.pitch = as_number(pitch, "pitch", positive=True)
         self.pad = None if pad is None else as_number(pad, "pad", positive=True)
-        if not isinstance(slots, (tuple, list)) or len(slots) != 2:
-            raise InputError("not two numbers", key="slots", value=slots, remedy="give rows and columns")
-        self.slots = (whole_number("slots", slots[0]), whole_number("slots", slots[1]))
+        rows, columns = slots
+        self.slots = (whole_number("slots", rows), whole_number("slots", columns))
 
     def __check_init__(self):
         known = self.pad is not None and not isinstance(self.pitch, Tracer) and not isinstance(self.pad, Tracer)

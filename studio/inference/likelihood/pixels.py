@@ -24,10 +24,16 @@ class PixelLikelihood(AbstractLikelihood):
     independent. The information of a trigger is that of firing or not, plus, as often as it fires, that of time and
     charge about their means; what their variances tell is left out.
 
-    **Arguments**, static: `windows`: those of the simulator.
+    **Arguments**, static: `windows`: those of the simulator; `triggers`: how many of a pad count, at most as many as it records:
+    what later ones tell is left out.
     """
 
     windows: PixelWindows = eqx.field(static=True)
+    triggers: int = eqx.field(static=True, default=2)
+
+    def considered(self, detector: PixelTPC) -> int:
+        """How many triggers of a pad count."""
+        return min(self.triggers, detector.electronics.triggers)
 
     def channel_count(self, detector: PixelTPC) -> int:
         """Number of pads there is room for in the list."""
@@ -40,7 +46,7 @@ class PixelLikelihood(AbstractLikelihood):
         Beside them, without information, which pad it is: its number, and −1 for none.
         """
         electronics = detector.electronics
-        found = trigger_moments(received.integrated, received.slice, electronics)
+        found = trigger_moments(received.integrated, received.slice, electronics, self.considered(detector))
         there = (received.volume >= 0)[:, None]
         fired = jnp.where(there, found.reached * found.fires, 0.0)
         slope = jax.lax.stop_gradient(found.covariance / found.time_variance)
@@ -65,16 +71,18 @@ class PixelLikelihood(AbstractLikelihood):
         Hits on pads that are not in the list can be nothing else; where all channels are asked for, they count for the first.
         """
         level, time, charge, slope, number = measured
+        recorded = readout.hit[:, : self.considered(detector)]
+        seen_time, seen_charge = (leaf[:, : recorded.shape[1]] for leaf in (readout.time, readout.charge))
         theirs = _number(detector, readout.volume, readout.row, readout.column).astype(number.mean.dtype)
         order = jnp.argsort(theirs)
         match = order[jnp.minimum(jnp.searchsorted(theirs[order], number.mean[:, 0]), theirs.shape[0] - 1)]
         ours = number.mean >= 0
-        hit = readout.hit[match] & (theirs[match][:, None] == number.mean) & ours
+        hit = recorded[match] & (theirs[match][:, None] == number.mean) & ours
         reached = jnp.concatenate([ours, hit[:, :-1]], axis=1)
 
         log_fires, log_silent = jax.scipy.special.log_ndtr(level.mean), jax.scipy.special.log_ndtr(-level.mean)
         often = jnp.cumprod(jnp.exp(log_fires), axis=1)
-        observed = (readout.time[match], readout.charge[match] - slope.mean * readout.time[match])
+        observed = (seen_time[match], seen_charge[match] - slope.mean * seen_time[match])
         value, squares = log_fires, jnp.zeros_like(log_fires)
         for seen, mean in zip(observed, (time, charge), strict=True):
             usable = hit & (mean.information > 0)
@@ -86,7 +94,7 @@ class PixelLikelihood(AbstractLikelihood):
         value = jnp.where(hit, jnp.logaddexp(jnp.where(hit, value, 0.0), of_noise), jnp.where(reached, log_silent, 0.0))
         values = jnp.sum(value, axis=1)
         if channels.shape[0] == self.windows.pads:
-            elsewhere = jnp.sum(readout.hit) - jnp.sum(hit)
+            elsewhere = jnp.sum(recorded) - jnp.sum(hit)
             values = values.at[0].add(elsewhere * of_noise)
         return Judged(values, jnp.sum(squares, axis=1))
 

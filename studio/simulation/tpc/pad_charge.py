@@ -214,7 +214,9 @@ def _shares(
     """Along one axis, the part of a row in the square of each pad, and the part on its electrode after each of `LEVELS`.
 
     Between long edges a gap apart the potential on an insulator falls like an arcsine: the field there has no component across
-    the plane, above as below, whatever stands below. A normal density of the same variance, gap²/8, takes its place.
+    the plane, above as below, whatever stands below. A normal density of the same variance, gap²/8, takes its place: for a
+    gap of an eighth of the pitch it is off by 7e-3 at 0.3 pitches above the plane, for a quarter by 2e-2, and by more within the
+    gap's own distance.
     """
     edges = corner[:, None] + jnp.arange(patch + 1) - 0.5 - axis.place[:, None]
     final = jnp.diff(box_below(edges, axis.width[:, None], axis.extent[:, None]), axis=1)

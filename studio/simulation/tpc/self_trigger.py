@@ -14,7 +14,7 @@ from ...detector.pixel_electronics import PixelElectronics
 from .charge_grid import box_below
 
 _SELDOM = 1e-12  # probability below which a trigger counts as impossible
-_NODES, _WEIGHTS = (np.asarray(numbers) for numbers in np.polynomial.hermite_e.hermegauss(5))
+_NODES, _WEIGHTS = (np.asarray(numbers) for numbers in np.polynomial.hermite_e.hermegauss(3))
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
@@ -73,14 +73,14 @@ def triggered(key: PRNGKeyArray, integrated: Float[Array, "pads clocks"], electr
 
 
 def trigger_moments(
-    integrated: Float[Array, "pads edges"], slice: float, electronics: PixelElectronics
+    integrated: Float[Array, "pads edges"], slice: float, electronics: PixelElectronics, count: int
 ) -> TriggerMoments:
-    """Moments of what the chip records of a mean `integrated` charge in e, given every `slice` ns.
+    """Moments of the first `count` triggers of a mean `integrated` charge in e, given every `slice` ns.
 
     With R(t) the largest charge so far, a trigger comes by the time t with probability A(t) = Φ((R(t) − θ)/σ): the noise is one
     number a cycle. Given the time, the noise that triggered is known to be θ − R(t), its part from the reset is ρ = σ²_reset/σ² of that,
     and the charge digitized is Q(t + hold) + ρ (θ − R(t)). All means are integrals over dA, slice by slice in closed form, with the
-    charge halfway between edges by a cubic and straight between these points. Later cycles are means over five times of
+    charge halfway between edges by a cubic and straight between these points. Later cycles are means over three times of
     the trigger before, taken as normal: good to 0.2 in the probability of a second trigger of a long pulse.
     """
     integrated = _halved(integrated)
@@ -100,7 +100,7 @@ def trigger_moments(
         return found, found
 
     one = after(jnp.full(pads, -1.0, integrated.dtype))
-    _, later = jax.lax.scan(cycle, one, None, length=electronics.triggers - 1)
+    _, later = jax.lax.scan(cycle, one, None, length=count - 1)
     return jax.tree.map(lambda start, rest: jnp.concatenate([start[None], rest]).T, one, later)
 
 
