@@ -185,9 +185,9 @@ def test_samples_are_what_is_predicted():
     assert np.mean(np.asarray(found.hit[:, beside, 0])) == pytest.approx(probability, abs=4 * error)
 
 
-@pytest.mark.parametrize("energy", [0.2, 0.25, 0.3])
+@pytest.mark.parametrize("energy", [0.2, 0.25])
 def test_charge_near_threshold_fires_as_often_as_predicted(energy):
-    """4.4, 5.5 and 6.6 ke over the middle of a pad and a threshold of 5 ke: 2,000 samples of the chip alone: four errors."""
+    """Charges near the threshold of 5 ke over the middle of a pad: 2,000 samples of the chip alone: four errors."""
     detector, event = chamber(), piece(energy, at=(100.0, 0.0, 0.0))
     mean = PixelSimulator(around=1, start=8.0, clocks=1).fitted(detector, [event], 0.0).expected(detector, event)
     predicted = trigger_moments(mean.integrated, mean.slice, detector.electronics, 1)
