@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .detector import (
         PhotosensorArray as PhotosensorArray,
     )
+    from .detector import PixelElectronics as PixelElectronics
+    from .detector import PixelPlane as PixelPlane
+    from .detector import PixelTPC as PixelTPC
     from .detector import WirePlane as WirePlane
     from .detector import centred as centred
     from .detector import contained as contained
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from .paths import leaf_paths as leaf_paths
     from .paths import replace as replace
     from .simulation import OpticalSimulator as OpticalSimulator
+    from .simulation import PixelSimulator as PixelSimulator
     from .simulation import TPCSimulator as TPCSimulator
     from .simulation.tpc import FieldResponse as FieldResponse
     from .simulation.tpc import field_response as field_response
@@ -87,6 +91,9 @@ _HOMES = {
     "WirePlane": "detector",
     "centred": "detector",
     "contained": "detector",
+    "PixelElectronics": "detector",
+    "PixelPlane": "detector",
+    "PixelTPC": "detector",
     "PhotosensorArray": "detector",
     "register_sensor_type": "detector",
     "sensor_type": "detector",
@@ -96,6 +103,7 @@ _HOMES = {
     "Primary": "event",
     "Readout": "event",
     "OpticalSimulator": "simulation",
+    "PixelSimulator": "simulation",
     "TPCSimulator": "simulation",
     "FieldResponse": "simulation.tpc",
     "field_response": "simulation.tpc",

@@ -1,5 +1,6 @@
-"""Detectors: a volume, its medium, the sensors on its wall or the wires at its anodes, and the electronics that read them."""
+"""Detectors: a volume, its medium, the sensors on its wall or the wires or pads at its anodes, and the electronics that read them."""
 
+from .abstract_tpc import AbstractTPC
 from .cold_electronics import ColdElectronics
 from .containment import Contained, centred, contained
 from .costs import CostBreakdown, MediumPrice, Prices, SensorPrice, cost
@@ -7,6 +8,9 @@ from .detector import Detector, Placed
 from .drift_volumes import DriftVolumes
 from .electronics import OpticalElectronics
 from .photosensors import PhotosensorArray
+from .pixel_electronics import PixelElectronics
+from .pixel_plane import PixelPlane, pixel_slots_for
+from .pixel_tpc import PixelTPC
 from .sensor_types import (
     EfficiencyTable,
     SensorType,
@@ -24,6 +28,7 @@ from .wire_plane import JoinedWires, WirePlane, slots_for
 __all__ = [
     "TPC",
     "AbstractSpaceCharge",
+    "AbstractTPC",
     "ColdElectronics",
     "Contained",
     "CostBreakdown",
@@ -35,6 +40,9 @@ __all__ = [
     "MediumPrice",
     "OpticalElectronics",
     "PhotosensorArray",
+    "PixelElectronics",
+    "PixelPlane",
+    "PixelTPC",
     "Placed",
     "Prices",
     "SensorPrice",
@@ -46,6 +54,7 @@ __all__ = [
     "contained",
     "cost",
     "efficiency_columns",
+    "pixel_slots_for",
     "register_sensor_type",
     "sensor_type",
     "sensor_type_names",

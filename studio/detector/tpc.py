@@ -12,16 +12,16 @@ from jaxtyping import Array, Float
 
 from .._arrays import as_number
 from .._checks import InputError
-from ..geometry import Box
 from ..medium import LiquidArgon
 from ..units import mm
+from .abstract_tpc import AbstractTPC
 from .cold_electronics import ColdElectronics
 from .drift_volumes import DriftVolumes
 from .space_charge import AbstractSpaceCharge, UniformField
 from .wire_plane import WirePlane
 
 
-class TPC(eqx.Module):
+class TPC(AbstractTPC):
     """Drift volumes in liquid argon, wire planes at their anodes, and the electronics behind them.
 
     **Arguments**
@@ -97,14 +97,6 @@ class TPC(eqx.Module):
         return tuple(plane for plane in self.planes if plane.read_out)
 
     @property
-    def volume(self) -> Box:
-        """The smallest box about the origin that holds all drift volumes: where vertices are drawn."""
-        axes, half = self.volumes.axes, 0.5 * self.volumes.widths
-        reach = 0.5 * self.volumes.lengths[:, None] * jnp.abs(axes[:, 0])
-        reach += half[:, :1] * jnp.abs(axes[:, 1]) + half[:, 1:] * jnp.abs(axes[:, 2])
-        return Box(2 * jnp.max(jnp.abs(self.volumes.middle) + reach, axis=0))
-
-    @property
     def wire_lengths(self) -> tuple[Float[Array, " channels"], ...]:
         """Length in mm of the wires of every channel, plane by plane that is read: all channels of the first volume, or of the
         first that are joined, then those of the next."""
@@ -125,17 +117,6 @@ class TPC(eqx.Module):
             for plane in self.read_planes
         ]
         return jnp.asarray(sum(counts))
-
-    @property
-    def cathode_voltage(self) -> Float[Array, " volumes"]:
-        """Potential difference in V between the first plane and the cathode: drift field times drift length."""
-        return self.volumes.fields * self.volumes.lengths
-
-    @property
-    def argon_mass(self) -> Float[Array, ""]:
-        """Mass of argon in the drift volumes, in tonnes."""
-        cubic_mm = jnp.sum(self.volumes.lengths * jnp.prod(self.volumes.widths, axis=-1))
-        return cubic_mm * 1e-3 * self.medium.density * 1e-6
 
 
 def check_same_field(volumes: DriftVolumes) -> None:

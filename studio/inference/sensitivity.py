@@ -3,7 +3,7 @@
 The derivative of what is measured is taken in two halves: of every channel with respect to what the event sends out, and of
 that with respect to the parameters (forward, once for all channels). The first half is taken in reverse where a channel measures
 few numbers, so that the number of parameters does not matter; and forward, one parameter at a time, where it measures more
-numbers than there are parameters.
+numbers than there are parameters, or where the simulator computes all channels together.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _rows(
 
     still = jnp.zeros(total, dtype)
     numbers = jax.eval_shape(lambda: measured_from(*sent(still), jnp.zeros(1, int)))[0].shape[-1]
-    if numbers > total:
+    if numbers > total or simulator.together:
 
         def of_parameters(change: Array, channels: Array) -> tuple[Array, Array]:
             return measured_from(*sent(change), channels)

@@ -2,6 +2,14 @@
 
 from .base import AbstractSimulator
 from .optical import Expectation, OpticalSimulator
-from .tpc import TPCSimulator, WireReadout
+from .tpc import PixelReadout, PixelSimulator, TPCSimulator, WireReadout
 
-__all__ = ["AbstractSimulator", "Expectation", "OpticalSimulator", "TPCSimulator", "WireReadout"]
+__all__ = [
+    "AbstractSimulator",
+    "Expectation",
+    "OpticalSimulator",
+    "PixelReadout",
+    "PixelSimulator",
+    "TPCSimulator",
+    "WireReadout",
+]

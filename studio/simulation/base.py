@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -20,6 +20,10 @@ class AbstractSimulator(eqx.Module):
 
     chunk: eqx.AbstractVar[int]
     """Number of channels treated at a time; peak memory follows it."""
+
+    together: ClassVar[bool] = False
+    """Whether what all channels receive is computed at once, so that the derivatives of one cost as much as those of all:
+    information matrices then take them forward, parameter by parameter."""
 
     def channel_chunks(self, count: int) -> tuple[Int[Array, "rows size"], Bool[Array, "rows size"]]:
         """Indices of `count` channels in rows of at most `chunk`, as even as can be, and which of them count: the last row

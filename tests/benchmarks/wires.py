@@ -69,7 +69,7 @@ def workload(case, deposits):
     return lambda: jax.block_until_ready(simulator.expected(detector, event))
 
 
-def measure(case, deposits):
+def measure(case, deposits, workload):
     import jax
 
     run, begun = workload(case, deposits), time.perf_counter()
@@ -90,9 +90,10 @@ def measure(case, deposits):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=CASES, nargs="+", default=list(CASES))
+def run_cases(file, description, cases, workload):
+    """The command line of a benchmark `file`: each case in a process of its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", choices=cases, nargs="+", default=list(cases))
     parser.add_argument("--deposits", type=int, nargs="+", default=[1000, 5335])
     parser.add_argument("--here", action="store_true", help="the first case in this process")
     options = parser.parse_args()
@@ -100,13 +101,13 @@ def main():
         import jax
 
         jax.config.update("jax_enable_x64", True)
-        print(json.dumps(measure(options.case[0], options.deposits[0])))
+        print(json.dumps(measure(options.case[0], options.deposits[0], workload)))
         return
     for case in options.case:
         for deposits in options.deposits if case != "response" else options.deposits[:1]:
-            command = [sys.executable, __file__, "--here", "--case", case, "--deposits", str(deposits)]
+            command = [sys.executable, file, "--here", "--case", case, "--deposits", str(deposits)]
             subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_cases(__file__, __doc__, CASES, workload)

@@ -12,7 +12,7 @@ depends on where between them it stands by less than 1e-8.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import equinox as eqx
 import jax
@@ -20,7 +20,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ...detector.drift_volumes import DriftVolumes
-from ...detector.wire_plane import WirePlane
 from .drift import AnodeCharge
 
 KERNEL = 1.0
@@ -52,6 +51,18 @@ class GridOrigin(NamedTuple):
     sample: Int[Array, " grids"]
 
 
+class Lattice(Protocol):
+    """Sensors that repeat along one direction of the anode plane: wires, rows or columns of pads."""
+
+    @property
+    def pitch(self) -> Float[Array, ""]: ...
+
+    @property
+    def across(self) -> Float[Array, "2"]: ...
+
+    def number(self, coordinate: Float[Array, "..."]) -> Float[Array, "..."]: ...
+
+
 class Pulses(eqx.Module):
     """Rows of charge as one plane sees them.
 
@@ -70,7 +81,7 @@ class Pulses(eqx.Module):
 
 
 def pulses(
-    charge: AnodeCharge, plane: WirePlane, volumes: DriftVolumes, begin: Float[Array, ""], tick: float, parts: int = 1
+    charge: AnodeCharge, plane: Lattice, volumes: DriftVolumes, begin: Float[Array, ""], tick: float, parts: int = 1
 ) -> Pulses:
     """What a plane sees of charge whose samples are taken every `tick` ns from `begin` on; rows are cut into `parts`.
 
@@ -141,8 +152,8 @@ def _shares(
     grid = jnp.argmax(matches, axis=1)
     place = (rows.place - origin.wire[grid] + 0.5) * size.bins
     sample = rows.sample - origin.sample[grid]
-    first_bin = _first(place, size.patch_bins)
-    first_sample = _first(sample, size.patch_samples)
+    first_bin = first_of(place, size.patch_bins)
+    first_sample = first_of(sample, size.patch_samples)
     low = jnp.stack([grid, first_bin, first_sample], axis=-1)
     high = jnp.array([grid.shape[0], size.wires * size.bins - size.patch_bins, size.samples - size.patch_samples])
     inside = jnp.any(matches, axis=1) & jnp.all((low >= 0) & (low <= high), axis=1)
@@ -164,15 +175,15 @@ def shares_of_bins(
 ) -> Float[Array, "rows bins"]:
     """The part of each row between neighbouring `edges`: a box of full width `extent` about `place` folded with a normal
     density of deviation `width`."""
-    return jnp.diff(_box_below(edges - place[:, None], width[:, None], extent[:, None]), axis=1)
+    return jnp.diff(box_below(edges - place[:, None], width[:, None], extent[:, None]), axis=1)
 
 
-def _first(middle: Float[Array, " rows"], count: int) -> Int[Array, " rows"]:
+def first_of(middle: Float[Array, " rows"], count: int) -> Int[Array, " rows"]:
     """The first of `count` cells around `middle`."""
     return jnp.floor(jax.lax.stop_gradient(middle) - 0.5 * (count - 1)).astype(jnp.int32)
 
 
-def _box_below(
+def box_below(
     edge: Float[Array, "..."], width: Float[Array, "..."], extent: Float[Array, "..."]
 ) -> Float[Array, "..."]:
     """The part below `edge` of a box of full width `extent` about 0 folded with a normal density of deviation `width`.
@@ -187,10 +198,10 @@ def _box_below(
     point = short | (extent <= 0)
     full = jnp.where(point, 1.0, extent)
     soft = jnp.where(point, 1.0, jnp.maximum(width, 1e-6 * full))
-    return jnp.where(point, simple, (_ramp(edge + full / 2, soft) - _ramp(edge - full / 2, soft)) / full)
+    return jnp.where(point, simple, (ramp(edge + full / 2, soft) - ramp(edge - full / 2, soft)) / full)
 
 
-def _ramp(x: Float[Array, "..."], width: Float[Array, "..."]) -> Float[Array, "..."]:
+def ramp(x: Float[Array, "..."], width: Float[Array, "..."]) -> Float[Array, "..."]:
     """∫ Φ(x/width) dx: x far above 0, 0 far below."""
     z = x / width
     return x * jax.scipy.special.ndtr(z) + width * jnp.exp(-0.5 * z**2) / math.sqrt(2 * math.pi)

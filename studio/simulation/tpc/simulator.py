@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -17,19 +18,16 @@ from ...detector.tpc import TPC, check_same_field
 from ...detector.wire_plane import WirePlane
 from ...event import Primary
 from ...event.deposits import Deposits
-from ...event.tracks import track_deposits, track_latent_count
 from ...units import mm, ns, us
 from ..base import AbstractSimulator
+from .arrivals import arriving_charge, deposits_of, fluctuating_charge, latents_of
 from .charge_grid import Pulses, charge_grid, fits, pulses
-from .drift import AnodeCharge, drift
+from .drift import AnodeCharge
 from .field_response import FieldResponse, field_response
 from .noise import noise
 from .signals import PlaneSignals, WireReadout, WireVoltages, joined, lengths_in, placed
 from .windows import Windows, common_windows, origin_of, volumes_held, whole_origin, whole_windows, windows_for
 from .wire_readout import convolved, response_spectrum
-
-#: Fano factor of ionisation in liquid argon: T. Doke et al., Nucl. Instrum. Meth. 134 (1976) 353.
-_FANO = 0.107
 
 #: What the tail of the electronics is reckoned from where the shaping time is traced, in ns.
 _LONGEST_SHAPING = 4.0 * us
@@ -53,6 +51,8 @@ class TPCSimulator(AbstractSimulator):
       traced all wires and samples; `fitted` makes a simulator with windows for given events, as inference needs it.
     - `process`: whether a particle scatters and straggles; without, every track is the mean one.
     """
+
+    together: ClassVar[bool] = True
 
     segments: int = eqx.field(static=True)
     bins: int = eqx.field(static=True)
@@ -98,7 +98,7 @@ class TPCSimulator(AbstractSimulator):
         with `windows` reads out those alone.
         """
         of_charge, of_noise = jax.random.split(key)
-        charge = self._fluctuating_charge(detector, event, of_charge)
+        charge = fluctuating_charge(detector, event, self.segments, of_charge, self.process)
         if self.windows is not None:
             signals, outside = self._signals(detector, charge, self.responses(detector))
             return self._digitized(detector, signals, outside, of_noise)
@@ -115,12 +115,7 @@ class TPCSimulator(AbstractSimulator):
 
     def deposits(self, detector: TPC, event: Primary | Deposits, latents: Array | None = None) -> Deposits:
         """The deposits of an event; those of a particle are made here, with `latents` the fluctuations of its track."""
-        if isinstance(event, Deposits):
-            if event.energy.ndim != 1:
-                raise InputError("a stack of events", key="event", remedy="give one event, or use jax.vmap")
-            return event
-        longest = 2 * detector.volume.longest_chord
-        return track_deposits(event, detector.medium, self.segments, latents=latents, longest=longest)
+        return deposits_of(detector, event, self.segments, latents)
 
     def response(self, detector: TPC) -> FieldResponse:
         """The field response of the detector's planes, grids among them. **Raises** `InputError` where drift fields differ."""
@@ -158,11 +153,10 @@ class TPCSimulator(AbstractSimulator):
     # ---- what inference asks for -----------------------------------------------------------------------------------
 
     def latent_count(self, event: Primary | Deposits) -> int:
-        return 0 if isinstance(event, Deposits) or not self.process else track_latent_count(self.segments)
+        return latents_of(event, self.segments) if self.process else 0
 
     def emit(self, detector: TPC, event: Primary | Deposits, latents: Array) -> AnodeCharge:
-        deposits = self.deposits(detector, event, latents if self.latent_count(event) else None)
-        return drift(deposits, detector.volumes, detector.medium, detector.space_charge)
+        return arriving_charge(detector, event, self.segments, latents if self.process else None)
 
     def receive(self, detector: TPC, emitted: AnodeCharge, channels: Array) -> WireVoltages:
         """Voltages of channels of the windows: the wires of one plane after the other, volume by volume."""
@@ -193,15 +187,11 @@ class TPCSimulator(AbstractSimulator):
         several = [detectors] if isinstance(detectors, TPC) else list(detectors)
         after = max(self._samples_after(detector) for detector in several)
         found = [
-            self._window(detector, self._charge(detector, event), after, room)
+            self._window(detector, arriving_charge(detector, event, self.segments), after, room)
             for detector in several
             for event in events
         ]
         return self.with_windows(common_windows(found))
-
-    @eqx.filter_jit
-    def _charge(self, detector: TPC, event: Primary | Deposits) -> AnodeCharge:
-        return drift(self.deposits(detector, event), detector.volumes, detector.medium, detector.space_charge)
 
     def _window(self, detector: TPC, charge: AnodeCharge, after: int, room: float = 0.0) -> Windows:
         seen = [self.pulses(detector, charge, plane) for plane in detector.read_planes]
@@ -232,20 +222,11 @@ class TPCSimulator(AbstractSimulator):
 
     @eqx.filter_jit
     def _expected(self, detector: TPC, event: Primary | Deposits, spectra: Spectra) -> WireReadout:
-        signals, outside = self._signals(detector, self._charge(detector, event), spectra)
+        charge = arriving_charge(detector, event, self.segments)
+        signals, outside = self._signals(detector, charge, spectra)
         electronics = detector.electronics
         planes = tuple(PlaneSignals(electronics.counts(plane.values), plane.origin) for plane in signals)
         return self._readout(detector, planes, electronics.counts(jnp.zeros(())), outside)
-
-    @eqx.filter_jit
-    def _fluctuating_charge(self, detector: TPC, event: Primary | Deposits, key: PRNGKeyArray) -> AnodeCharge:
-        of_track, of_charge = jax.random.split(key)
-        latents = jnp.zeros(0)
-        if self.latent_count(event) and not isinstance(event, Deposits):
-            latents = jax.random.normal(of_track, (self.latent_count(event),), event.kinetic_energy.dtype)
-        deposits = self.deposits(detector, event, latents if latents.size else None)
-        charge = drift(deposits, detector.volumes, detector.medium, detector.space_charge)
-        return _fluctuating(of_charge, charge, deposits, detector)
 
     @eqx.filter_jit
     def _digitized(
@@ -288,15 +269,3 @@ class TPCSimulator(AbstractSimulator):
             found.append(joined(of_wires, plane, detector.electronics.ticks))
             inside.append(fits(rows, origin, size))
         return tuple(found), 1 - jnp.min(jnp.stack(inside))
-
-
-def _fluctuating(key: PRNGKeyArray, charge: AnodeCharge, deposits: Deposits, detector: TPC) -> AnodeCharge:
-    """Charge as it comes: ionisation fluctuates with the Fano factor, and each electron survives or does not.
-
-    A normal density with the variance n (1 − s (1 − F)) of n electrons of which the part s survived.
-    """
-    made = deposits.energy[charge.deposit] * charge.share * deposits.weight[charge.deposit] / detector.medium.w_ion
-    survived = charge.electrons / jnp.where(made > 0, made, 1.0)
-    variance = charge.electrons * (1 - survived * (1 - _FANO))
-    step = jnp.sqrt(jnp.maximum(variance, 0.0)) * jax.random.normal(key, variance.shape, variance.dtype)
-    return eqx.tree_at(lambda tree: tree.electrons, charge, jnp.maximum(charge.electrons + step, 0.0))
