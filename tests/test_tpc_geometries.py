@@ -143,10 +143,10 @@ def velocity(chamber: TPC) -> float:
         ["compare", str(GEOMETRIES / "sbnd.yaml"), str(GEOMETRIES / "icarus.yaml")],
     ],
 )
-def test_commands_of_studies_say_that_they_take_no_chambers(arguments, tmp_path, monkeypatch, capsys):
+def test_commands_that_take_no_chambers_say_so(arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
-    assert "studies of liquid-argon chambers are still to come" in capsys.readouterr().err
+    assert "only optical detectors can do that yet" in capsys.readouterr().err
 
 
 def test_check_warns_of_planes_that_take_charge_away(tmp_path, capsys):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .._checks import InputError
+from ..io.geometry import read_optical
 from ..tracking import is_run_id, tracked_study
 from .experiment_file import STUDY, ExperimentFile, parse_experiment, read_begun, read_experiment
 
@@ -88,4 +89,5 @@ def comparison_experiment(experiment: Path | None, designs: Sequence[Path], firs
     for path in designs:
         if path.is_dir():
             return read_begun(path)
+    read_optical(first)  # chambers need an experiment: which particles they are for is not known
     return parse_experiment(_DEFAULT.format(geometry=f'"{first.resolve()}"'), "default events")

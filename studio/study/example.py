@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._checks import InputError
 from ..io.atomic import replace_file
-from ..io.geometry import check_geometry
+from ..io.geometry import check_geometry, read_optical
 from .experiment_file import parse_experiment
 
 EXAMPLE = """\
@@ -86,6 +86,7 @@ def write_example(path: Path, geometry: str, *, before_physics: Callable[[], Non
     if path.exists():
         raise InputError("exists already", file=path, remedy="name another file; nothing was overwritten")
     before_physics()
+    read_optical(named)
     report = check_geometry(named)
     closest, diameter = report["spacing"]["smallest_m"], 2 * report["sensors"]["radius_mm"][1] / 1000
     text = _text(geometry, diameter if closest is None else rounded_down(closest, diameter), closest)
