@@ -31,6 +31,7 @@ LIMITS = Path("docs/how_to/limit_a_design.md")
 TRACKING = Path("docs/how_to/track_studies.md")
 SLOW = {  # compilation of second derivatives and of the reconstruction
     Path("docs/how_to/add_an_objective.md"),
+    Path("docs/how_to/reconstruct_tracks.md"),
 }
 
 BLOCK = re.compile(

@@ -23,7 +23,14 @@ from studio.io.geometry import check_geometry, read_geometry
 from studio.io.tpc_models import TPCModel
 
 GEOMETRIES = Path(__file__).parents[1] / "geometries"
-NAMES = sorted(path.stem for path in GEOMETRIES.glob("*.yaml") if isinstance(read_geometry(path)[1], TPCModel))
+
+
+def has_wires(path: Path) -> bool:
+    model = read_geometry(path)[1]
+    return isinstance(model, TPCModel) and model.planes is not None
+
+
+NAMES = sorted(path.stem for path in GEOMETRIES.glob("*.yaml") if has_wires(path))
 
 
 class Published(NamedTuple):

@@ -18,7 +18,7 @@ from .optical_models import OpticalModel
 from .tpc_models import TPCModel
 
 if TYPE_CHECKING:
-    from ..detector import TPC, Detector
+    from ..detector import TPC, Detector, PixelTPC
 
 
 def read_geometry(path: str | os.PathLike[str]) -> tuple[Document, OpticalModel | TPCModel]:
@@ -43,8 +43,8 @@ def load_optical(path: str | os.PathLike[str]) -> Detector:
     return build(*read_optical(path)).detector
 
 
-def load_detector(path: str | os.PathLike[str]) -> Detector | TPC:
-    """The detector described by a geometry file: a `Detector`, or a `TPC`.
+def load_detector(path: str | os.PathLike[str]) -> Detector | TPC | PixelTPC:
+    """The detector described by a geometry file: a `Detector`, a `TPC`, or a `PixelTPC`.
 
     **Raises** `InputError` naming file, line, key, value and remedy: for everything YAML and the schema refuse, and
     where sensors stand outside the volume, reach across the edge of their patch or overlap, or planes are out of order.
@@ -64,7 +64,7 @@ def check_geometry(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Keys of an optical detector: `file`, `name`, `volume`, `medium`, `sensors` (count, by patch, by type), `coverage`, `spacing`
     (smallest distance and gap between faces), `placement` (how far given positions stood off the wall) and `warnings`. Of a
-    chamber: `file`, `name`, `drift` (volumes, sizes, field, cathode voltage, mass), `medium`, `planes`, `electronics` and
+    chamber: `file`, `name`, `drift` (volumes, sizes, field, cathode voltage, mass), `medium`, `planes` or `pixels`, `electronics` and
     `warnings`.
 
     **Raises** `InputError` as `load_detector` does.
@@ -81,15 +81,15 @@ def check_geometry(path: str | os.PathLike[str]) -> dict[str, Any]:
     return report(document, build(document, model))
 
 
-def save_detector(detector: Detector | TPC, path: str | os.PathLike[str]) -> None:
+def save_detector(detector: Detector | TPC | PixelTPC, path: str | os.PathLike[str]) -> None:
     """Write a detector as a geometry file that reloads bit for bit.
 
     The file is replaced at once, never half written. **Raises** `InputError` for a path that cannot be written and a
     detector that a file cannot describe.
     """
-    from ..detector import TPC
+    from ..detector import TPC, PixelTPC
 
-    if isinstance(detector, TPC):
+    if isinstance(detector, TPC | PixelTPC):
         from .tpc_save import tpc_text
 
         text = tpc_text(detector)

@@ -16,7 +16,11 @@ from ..detector import (
     DriftVolumes,
     GridSpaceCharge,
     JoinedWires,
+    PixelElectronics,
+    PixelPlane,
+    PixelTPC,
     WirePlane,
+    pixel_slots_for,
     slots_for,
 )
 from ..medium import LiquidArgon
@@ -27,6 +31,7 @@ from .tpc_models import (
     FieldBehindModel,
     GridSpaceChargeModel,
     LiquidArgonModel,
+    PixelPlaneModel,
     TPCModel,
     WirePlaneModel,
 )
@@ -39,12 +44,14 @@ RECOMBINATIONS: dict[str, type[AbstractRecombination]] = {
 """The laws by the names that files give them."""
 
 
-def build_tpc(document: Document, model: TPCModel) -> TPC:
+def build_tpc(document: Document, model: TPCModel) -> TPC | PixelTPC:
     """The chamber a validated file describes. **Raises** `InputError` at the line of what is wrong."""
     volumes = _at(document, "drift", lambda: _volumes(model.drift))
+    if model.pixels is not None:
+        return _with_pixels(document, model, model.pixels, volumes)
     planes = tuple(
         _at(document, f"planes.{index}", lambda entry=entry: _plane(entry, volumes))
-        for index, entry in enumerate(model.planes)
+        for index, entry in enumerate(model.planes or ())
     )
     electronics = {} if model.electronics is None else _given(model.electronics)
     return _at(
@@ -59,6 +66,21 @@ def build_tpc(document: Document, model: TPCModel) -> TPC:
             space_charge=None if model.space_charge is None else _space_charge(model.space_charge),
             name=model.name or Path(document.file).stem,
         ),
+    )
+
+
+def _with_pixels(document: Document, model: TPCModel, entry: PixelPlaneModel, volumes: DriftVolumes) -> PixelTPC:
+    electronics = {} if model.electronics is None else _given(model.electronics)
+    widest = np.max(np.asarray(volumes.widths), axis=0)
+    room = pixel_slots_for(entry.smallest_pitch or entry.pitch, (float(widest[0]), float(widest[1])))
+    slots = room if entry.slots is None else (entry.slots[0], entry.slots[1])
+    pixels = _at(document, "pixels", lambda: PixelPlane(entry.pitch, entry.pad, slots=slots))
+    space_charge = None if model.space_charge is None else _space_charge(model.space_charge)
+    name = model.name or Path(document.file).stem
+    return _at(
+        document,
+        "",
+        lambda: PixelTPC(volumes, _medium(model.medium), pixels, PixelElectronics(**electronics), space_charge, name),
     )
 
 

@@ -28,6 +28,7 @@ from .quantities import (
     NonNegativeCharge,
     NonNegativeChargePerLength,
     NonNegativeLength,
+    PositiveCharge,
     PositiveDiffusion,
     PositiveEnergy,
     PositiveFieldStrength,
@@ -187,8 +188,24 @@ class WirePlaneModel(StrictModel):
         return self
 
 
-#: Of a file's `planes`. A plane of pixels joins here, told apart by its `kind`.
-PlaneModel = WirePlaneModel
+class PixelPlaneModel(StrictModel):
+    """Square pads, the same at every anode."""
+
+    kind: Literal["pixel_plane"]
+    pitch: PositiveLength
+    pad: PositiveLength | None = Field(default=None, description="Side of a pad; by default the pitch.")
+    smallest_pitch: PositiveLength | None = Field(default=None, description="A pitch that there must be room for.")
+    slots: Annotated[list[PositiveInt], Two] | None = Field(
+        default=None, description="Rows and columns there is room for; by default as many as the pitch gives."
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> PixelPlaneModel:
+        if self.slots is not None and self.smallest_pitch is not None:
+            raise invalid("both 'slots' and 'smallest_pitch'", "give one of them")
+        if self.smallest_pitch is not None and self.smallest_pitch > self.pitch:
+            raise invalid("'smallest_pitch' is larger than the pitch", "give a smaller one, or leave it out")
+        return self
 
 
 class MeshBehindModel(StrictModel):
@@ -229,6 +246,23 @@ class ColdElectronicsModel(StrictModel):
     threshold: float | None = Field(default=None, description="Zero suppression in counts from the pedestal.")
 
 
+class PixelElectronicsModel(StrictModel):
+    """The chips of pads; what is left out takes its default."""
+
+    kind: Literal["pixel_electronics"]
+    threshold: PositiveCharge | None = None
+    reset_noise: PositiveCharge | None = None
+    discriminator_noise: NonNegativeCharge | None = None
+    digitizer_noise: NonNegativeCharge | None = None
+    full_scale: PositiveCharge | None = None
+    pedestal: Annotated[float, Field(ge=0, le=1)] | None = Field(default=None, description="As a part of full scale.")
+    bits: PositiveInt | None = None
+    tick: PositiveTime | None = None
+    hold: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Clocks from trigger to digitization.")
+    dead: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Clocks from there until charge counts.")
+    triggers: PositiveInt | None = Field(default=None, description="How many a pad records at most in an event.")
+
+
 class GridSpaceChargeModel(StrictModel):
     """Displacement and distortion of the field at the nodes of a regular grid."""
 
@@ -256,11 +290,24 @@ class TPCModel(StrictModel):
     name: str | None = Field(default=None, description="Defaults to the file's name.")
     medium: LiquidArgonModel
     drift: DriftModel
-    planes: Annotated[list[PlaneModel], Field(min_length=1)] = Field(
-        description="In the order electrons meet them, the collection plane last."
+    planes: Annotated[list[WirePlaneModel], Field(min_length=1)] | None = Field(
+        default=None, description="Of wires, in the order electrons meet them, the collection plane last."
     )
+    pixels: PixelPlaneModel | None = Field(default=None, description="Pads, in place of planes of wires.")
     behind: BehindModel | None = Field(
         default=None, description="What stands behind the last plane: by default a mesh."
     )
-    electronics: ColdElectronicsModel | None = None
+    electronics: Annotated[ColdElectronicsModel | PixelElectronicsModel, Field(discriminator="kind")] | None = None
     space_charge: GridSpaceChargeModel | None = None
+
+    @model_validator(mode="after")
+    def _read_out(self) -> TPCModel:
+        if (self.planes is None) == (self.pixels is None):
+            problem = "neither 'planes' nor 'pixels'" if self.planes is None else "both 'planes' and 'pixels'"
+            raise invalid(problem, "give planes of wires, or pixels")
+        if self.electronics is not None and (self.pixels is None) != (self.electronics.kind == "cold_electronics"):
+            right = "cold_electronics" if self.pixels is None else "pixel_electronics"
+            raise invalid(f"electronics of kind {self.electronics.kind} do not read this", f"write kind: {right}")
+        if self.pixels is not None and self.behind is not None:
+            raise invalid("nothing is behind pixels", "remove 'behind'")
+        return self

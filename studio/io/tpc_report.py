@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from ..detector import TPC, WirePlane
+from ..detector import TPC, PixelTPC, WirePlane
 from ..units import V, cm, deg, fC, kV, m, mm, mV, ns, us
 from .document import Document
 
 
-def tpc_report(document: Document, detector: TPC) -> dict[str, Any]:
+def tpc_report(document: Document, detector: TPC | PixelTPC) -> dict[str, Any]:
     """The report of `check_geometry`."""
-    volumes, electronics = detector.volumes, detector.electronics
-    planes = [_plane(plane, detector) for plane in detector.planes]
+    volumes = detector.volumes
     return {
         "file": document.file,
         "name": detector.name,
@@ -32,6 +33,14 @@ def tpc_report(document: Document, detector: TPC) -> dict[str, Any]:
             "electron_lifetime_ms": float(detector.medium.electron_lifetime) / (1000 * us),
             "recombination": type(detector.medium.recombination).__name__,
         },
+        **(_pixels(detector) if isinstance(detector, PixelTPC) else _wires(detector)),
+    }
+
+
+def _wires(detector: TPC) -> dict[str, Any]:
+    electronics = detector.electronics
+    planes = [_plane(plane, detector) for plane in detector.planes]
+    return {
         "planes": planes,
         "channels": sum(plane["channels"] for plane in planes),
         "electronics": {
@@ -42,6 +51,31 @@ def tpc_report(document: Document, detector: TPC) -> dict[str, Any]:
             "bits": electronics.bits,
         },
         "warnings": _warnings(detector),
+    }
+
+
+def _pixels(detector: PixelTPC) -> dict[str, Any]:
+    pixels, electronics, volumes = detector.pixels, detector.electronics, detector.volumes
+    rows, columns = (jnp.arange(count) for count in pixels.slots)
+    there = jax.lax.map(
+        lambda volume: jnp.count_nonzero(pixels.present(volumes, volume, rows[:, None], columns)),
+        jnp.arange(volumes.count),
+    )
+    return {
+        "pixels": {
+            "pitch_mm": float(pixels.pitch) / mm,
+            "pad_mm": float(pixels.pitch - pixels.gap) / mm,
+            "rows": pixels.slots[0],
+            "columns": pixels.slots[1],
+        },
+        "channels": int(jnp.sum(there)),
+        "electronics": {
+            "threshold_e": float(electronics.threshold),
+            "reset_noise_e": float(electronics.reset_noise),
+            "tick_ns": electronics.tick / ns,
+            "bits": electronics.bits,
+        },
+        "warnings": [],
     }
 
 

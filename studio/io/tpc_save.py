@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ..detector import TPC, ColdElectronics, DriftVolumes, GridSpaceCharge, UniformField, WirePlane
+from ..detector import (
+    TPC,
+    ColdElectronics,
+    DriftVolumes,
+    GridSpaceCharge,
+    PixelElectronics,
+    PixelPlane,
+    PixelTPC,
+    UniformField,
+    WirePlane,
+)
 from ..medium import LiquidArgon
 from ..medium.recombination import AbstractRecombination
 from .flow import cannot, flow, quoted
@@ -14,18 +24,27 @@ from .row_table import exact
 from .tpc_build import RECOMBINATIONS
 
 
-def tpc_text(detector: TPC) -> str:
+def tpc_text(detector: TPC | PixelTPC) -> str:
     """The geometry file of a chamber, as text. **Raises** `InputError` where a file cannot describe it."""
+    if isinstance(detector, PixelTPC):
+        read_out = [
+            f"pixels: {flow(_pixels(detector.pixels))}",
+            f"electronics: {flow(_pixel_electronics(detector.electronics))}",
+        ]
+    else:
+        read_out = [
+            "planes:",
+            *(f"  - {flow(_plane(plane))}" for plane in detector.planes),
+            f"behind: {flow(_behind(detector))}",
+            f"electronics: {flow(_electronics(detector.electronics))}",
+        ]
     lines = [
         "# Written by studio, in its own units.",
         f"name: {quoted(detector.name)}",
         f"medium: {flow(_medium(detector.medium))}",
         "drift:",
         *("  " + line for line in _drift(detector.volumes)),
-        "planes:",
-        *(f"  - {flow(_plane(plane))}" for plane in detector.planes),
-        f"behind: {flow(_behind(detector))}",
-        f"electronics: {flow(_electronics(detector.electronics))}",
+        *read_out,
         *_space_charge(detector.space_charge),
     ]
     return "\n".join(lines) + "\n"
@@ -98,6 +117,25 @@ def _plane(plane: WirePlane) -> dict[str, str]:
     if plane.joined is not None:
         entry["joined"] = flow({name: str(value) for name, value in plane.joined._asdict().items()})
     return entry if plane.read_out else entry | {"read_out": "false"}
+
+
+def _pixels(pixels: PixelPlane) -> dict[str, str]:
+    entry = {"kind": "pixel_plane", "pitch": _with("mm", pixels.pitch)}
+    if pixels.pad is not None:
+        entry["pad"] = _with("mm", pixels.pad)
+    return entry | {"slots": f"[{pixels.slots[0]}, {pixels.slots[1]}]"}
+
+
+def _pixel_electronics(electronics: PixelElectronics) -> dict[str, str]:
+    charges = ("threshold", "reset_noise", "discriminator_noise", "digitizer_noise", "full_scale")
+    return {
+        "kind": "pixel_electronics",
+        **{name: _with("e", getattr(electronics, name)) for name in charges},
+        "pedestal": exact(float(electronics.pedestal)),
+        "bits": str(electronics.bits),
+        "tick": _with("ns", electronics.tick),
+        **{name: str(getattr(electronics, name)) for name in ("hold", "dead", "triggers")},
+    }
 
 
 def _behind(detector: TPC) -> dict[str, str]:

@@ -13,7 +13,7 @@ import math
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..detector import TPC, WirePlane
+from ..detector import TPC, AbstractTPC, PixelTPC, WirePlane
 from ..event import Deposits
 from ..geometry import Box
 from ..units import MeV, cm, m
@@ -27,8 +27,8 @@ _LOOK = (-0.62, 0.66, -0.42)
 _MARK = 0.004  # size of a deposit, as a fraction of the largest size that is drawn
 
 
-def chamber_view(detector: TPC, deposits: Deposits | None = None, title: str | None = None) -> View:
-    """Drift volumes as boxes with their cathodes, anodes and wires; `deposits` of one event coloured by energy per length, pale
+def chamber_view(detector: AbstractTPC, deposits: Deposits | None = None, title: str | None = None) -> View:
+    """Drift volumes as boxes with their cathodes, anodes and wires, of pixels their plane alone; `deposits` of one event coloured by energy per length, pale
     where they are points without length, in those volumes alone that hold some of them.
 
     Where a plane has many wires every so many is drawn, as the legend says. The middle of what is drawn stands at zero; the
@@ -39,7 +39,8 @@ def chamber_view(detector: TPC, deposits: Deposits | None = None, title: str | N
     low, high = corners.min(axis=0), corners.max(axis=0)
     middle, size = 0.5 * (low + high), high - low
     position, colouring = _marks(deposits)
-    strokes = [_boxes(detector, shown), *(_wires(detector, index, shown) for index in range(len(detector.planes)))]
+    planes = detector.planes if isinstance(detector, TPC) else ()
+    strokes = [_boxes(detector, shown), *(_wires(detector, plane, index, shown) for index, plane in enumerate(planes))]
     cathode = Sheets("cathode", _ends(detector, cathode=True)[shown] - middle, _CATHODE)
     return View(
         detector.name if title is None else title,
@@ -58,7 +59,7 @@ def chamber_view(detector: TPC, deposits: Deposits | None = None, title: str | N
     )
 
 
-def _shown(detector: TPC, deposits: Deposits | None) -> Int[np.ndarray, " shown"]:
+def _shown(detector: AbstractTPC, deposits: Deposits | None) -> Int[np.ndarray, " shown"]:
     """The volumes that hold some deposits; all of them without deposits, and where none does."""
     every = np.arange(detector.volumes.count)
     if deposits is None:
@@ -74,22 +75,28 @@ def _moved(name: str, shift: float) -> str:
     return name if abs(shift) < 1.0 else f"{name} {'−' if shift > 0 else '+'} {abs(shift) / m:.2f}"
 
 
-def _summary(detector: TPC) -> str:
+def _summary(detector: AbstractTPC) -> str:
     volumes = detector.volumes
     several = "" if volumes.count == 1 else "s"
     return (
         f"{volumes.count} drift volume{several}, {float(detector.argon_mass):,.0f} t of argon, "
-        f"{sum(int((np.asarray(one) > 0).sum()) for one in detector.wire_lengths):,} channels"
+        f"{_channels(detector):,} channels"
     )
 
 
-def _event_summary(detector: TPC, deposits: Deposits) -> str:
+def _channels(detector: AbstractTPC) -> int:
+    if isinstance(detector, TPC):
+        return sum(int((np.asarray(one) > 0).sum()) for one in detector.wire_lengths)
+    return round(float(detector.pixel_count)) if isinstance(detector, PixelTPC) else 0
+
+
+def _event_summary(detector: AbstractTPC, deposits: Deposits) -> str:
     count = int((np.asarray(deposits.weight) > 0).sum())
     several = "" if count == 1 else "s"
     return f"{detector.name}: {count:,} deposit{several}, {float(deposits.total_energy) / MeV:,.0f} MeV"
 
 
-def _ends(detector: TPC, cathode: bool) -> Float[np.ndarray, "volumes 4 3"]:
+def _ends(detector: AbstractTPC, cathode: bool) -> Float[np.ndarray, "volumes 4 3"]:
     """Corners of each cathode or anode plane."""
     volumes = detector.volumes
     axes, half = np.asarray(volumes.axes), 0.5 * np.asarray(volumes.widths)
@@ -99,16 +106,15 @@ def _ends(detector: TPC, cathode: bool) -> Float[np.ndarray, "volumes 4 3"]:
     return (middle[:, None] + flat)[..., _ORDER]
 
 
-def _boxes(detector: TPC, shown: np.ndarray) -> Strokes:
+def _boxes(detector: AbstractTPC, shown: np.ndarray) -> Strokes:
     far, near = _ends(detector, cathode=True)[shown], _ends(detector, cathode=False)[shown]
     edges = [np.stack([far, near], axis=2)]
     edges += [np.stack([end, np.roll(end, 1, axis=1)], axis=2) for end in (far, near)]
     return Strokes("drift volumes", np.concatenate(edges, axis=1).reshape(-1, 2, 3), WALL)
 
 
-def _wires(detector: TPC, index: int, shown: np.ndarray) -> Strokes:
+def _wires(detector: AbstractTPC, plane: WirePlane, index: int, shown: np.ndarray) -> Strokes:
     """Wires of a plane, evenly thinned."""
-    plane: WirePlane = detector.planes[index]
     lengths = np.asarray(plane.lengths(detector.volumes))[shown]
     every = max(1, math.ceil(np.max((lengths > 0).sum(axis=1)) / max(1, _WIRES // len(shown))))
     chosen = slice(plane.slots // 2 % every, None, every)

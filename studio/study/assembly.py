@@ -97,8 +97,9 @@ def assemble(
         file.costs.refuse_unknown(baseline)
     chosen = seed if seed is not None else experiment.seed
     free = {path: _bound(file, baseline, path) for path in experiment.free_paths}
+    physics = physics or physics_of(file, baseline)
     groups = draw(file, baseline, jax.random.fold_in(jax.random.key(chosen), 0), experiment.events.count)
-    physics = (physics or physics_of(file, baseline)).prepared(extremes(baseline, free), groups)
+    physics = physics.prepared(extremes(baseline, free), groups)
     _check_custom(file, physics, objective, baseline, groups)
     return Assembly(
         experiment,
@@ -118,6 +119,9 @@ def physics_of(file: ExperimentFile, detector: Any) -> AbstractPhysics:
         from .tpc import TPCPhysics
 
         return TPCPhysics(file.experiment.nuisances)
+    if not isinstance(detector, Detector):
+        remedy = "name a geometry with sensors or with planes of wires"
+        raise file.document.error("geometry", "studies of pixels are still to come", remedy=remedy)
     from .optical import OpticalPhysics
 
     return OpticalPhysics(file.experiment.nuisances)

@@ -35,7 +35,7 @@ def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None)
     report = {"kind": "geometry", **check_geometry(path)}
     detector = load_detector(path)
     if isinstance(detector, TPC):
-        return _with_transparency(report, detector)
+        report = _with_transparency(report, detector)
     return report | {"cost": shipped_costs().report(detector)}
 
 

@@ -20,7 +20,7 @@ from ..io.quantities import StrictModel
 from .money import CURRENCIES, AnyMoney, Money, MoneyPerVolume
 
 if TYPE_CHECKING:
-    from ..detector import TPC, Detector, Prices
+    from ..detector import AbstractTPC, Detector, Prices
 
 Source = Annotated[str, Field(min_length=1, description="Where the number comes from; 'assumed' where from nowhere.")]
 
@@ -107,11 +107,11 @@ class Costs:
             media=tuple(MediumPrice(name, one.price.amount) for name, one in table.media.items()),
         )
 
-    def report(self, detector: Detector | TPC) -> dict[str, Any]:
+    def report(self, detector: Detector | AbstractTPC) -> dict[str, Any]:
         """What a detector costs, as plain numbers in millions; or why that is not known, as `problem`."""
-        from ..detector import TPC, cost
+        from ..detector import AbstractTPC, cost
 
-        if isinstance(detector, TPC):
+        if isinstance(detector, AbstractTPC):
             return {"problem": "there are no prices of chambers yet"}
 
         try:

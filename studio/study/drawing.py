@@ -65,7 +65,7 @@ def draw_target(
 
     `formats`: by default pictures and a page, and for a study a moving picture. **Raises** `InputError` as the readers do.
     """
-    from ..detector import TPC
+    from ..detector import AbstractTPC
     from ..io.geometry import load_detector
     from ..rendering.probe import opengl
     from .pictures import Artist, draw_chamber, draw_event, draw_geometry, draw_study, read_study_picture
@@ -78,7 +78,7 @@ def draw_target(
         draw_study(read_study_picture(target.path), artist)
     else:
         detector = load_detector(target.path if target.geometry is None else target.geometry)
-        if isinstance(detector, TPC):
+        if isinstance(detector, AbstractTPC):
             draw_chamber(detector, target.path, event if target.kind == "events" else None, artist)
         elif target.kind == "events":
             draw_event(detector, target.path, event, artist, colour)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from .._checks import InputError
 from ..design import constraints
 from ..design.constraints import AbstractConstraint, AtLeast, AtMost, Equal
-from ..detector import TPC, Detector, Prices, cost
+from ..detector import TPC, AbstractTPC, Detector, Prices, cost
 from ..simulation.tpc import transparency
 from ..units import kV, m
 from .config import (
@@ -28,7 +28,7 @@ from .config import (
 )
 from .experiment_file import ExperimentFile
 
-Family = Detector | TPC
+Family = Detector | AbstractTPC
 
 
 def constraint(file: ExperimentFile, index: int, baseline: Family) -> AbstractConstraint:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import InputError
-from ..detector import TPC, Detector, centred, contained
+from ..detector import TPC, AbstractTPC, Detector, centred, contained
 from ..event import Deposits, Primary, Readout
 from ..io.deposits import deposit_events, read_deposits
 from ..io.event_file import EventSet, read_events
@@ -133,7 +133,7 @@ def draw_event(
     artist.meshes(name, detector, view.colours)
 
 
-def draw_chamber(detector: TPC, source: Path, number: int | None, artist: Artist) -> None:
+def draw_chamber(detector: AbstractTPC, source: Path, number: int | None, artist: Artist) -> None:
     """A chamber; with the deposits of an event of a file, counted from 0, and what its wires would record of them.
 
     Deposits of which nothing lies in the chamber are put into the middle of its first drift volume, which is noted. **Raises**
@@ -155,7 +155,7 @@ def draw_chamber(detector: TPC, source: Path, number: int | None, artist: Artist
             artist.note("nothing lies in the chamber: the event was moved into the middle of its first drift volume")
             deposits = centred(detector.volumes, deposits)
         view, name = chamber_view(detector, deposits, title), f"{source.stem}_event_{number}"
-        if "png" in artist.formats:
+        if "png" in artist.formats and isinstance(detector, TPC):
             artist.write(f"{name}_waveforms.png", lambda path: _draw_waveforms(detector, deposits, title, path))
     artist.still(name, lambda path: _drawn().view_picture(view, path), lambda path: _projections(view, path))
     artist.page(name, view)
@@ -203,7 +203,7 @@ class StudyPicture:
 def draw_study(study: StudyPicture, artist: Artist) -> None:
     """The layout before and after, sensors coloured by the information they carry (without that, by how far they moved),
     and the design moving; of a chamber its volumes and wires, before and after."""
-    if isinstance(study.baseline, TPC) or isinstance(study.design, TPC):
+    if isinstance(study.design, AbstractTPC):
         for name, chamber in (("baseline", study.baseline), ("design", study.design)):
             draw_chamber(chamber, Path(name), None, artist)
         return
