@@ -68,6 +68,7 @@ def test_information_is_that_of_differences():
     assert got / np.outer(size, size) == pytest.approx(expected / np.outer(size, size), abs=1e-3)
 
 
+@pytest.mark.slow  # a minute of compilation
 def test_the_likelihood_of_samples_is_highest_near_the_truth_and_as_sharp_as_the_information_says():
     """Along one axis across the track, without scattering in sample or hypothesis: the mean over 60 samples of half the drop of
     log L at ±3 CRLB is 9/2, but for the non-normal tails of times and second triggers: within a factor of 2; and the mean maximum of a
