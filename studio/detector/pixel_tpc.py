@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -71,6 +72,16 @@ class PixelTPC(AbstractTPC):
     def channel_count(self) -> int:
         """Number of channels there is room for, absent pads among them."""
         return self.volumes.count * self.pixels.slots[0] * self.pixels.slots[1]
+
+    @property
+    def pads_present(self) -> int:
+        """Number of pads, counted: those of which some lies within an anode plane."""
+        rows, columns = (jnp.arange(count) for count in self.pixels.slots)
+        there = jax.lax.map(
+            lambda volume: jnp.count_nonzero(self.pixels.present(self.volumes, volume, rows[:, None], columns)),
+            jnp.arange(self.volumes.count),
+        )
+        return int(jnp.sum(there))
 
     @property
     def pixel_count(self) -> Float[Array, ""]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..detector import TPC, PixelTPC, WirePlane
@@ -55,12 +53,7 @@ def _wires(detector: TPC) -> dict[str, Any]:
 
 
 def _pixels(detector: PixelTPC) -> dict[str, Any]:
-    pixels, electronics, volumes = detector.pixels, detector.electronics, detector.volumes
-    rows, columns = (jnp.arange(count) for count in pixels.slots)
-    there = jax.lax.map(
-        lambda volume: jnp.count_nonzero(pixels.present(volumes, volume, rows[:, None], columns)),
-        jnp.arange(volumes.count),
-    )
+    pixels, electronics = detector.pixels, detector.electronics
     return {
         "pixels": {
             "pitch_mm": float(pixels.pitch) / mm,
@@ -68,7 +61,7 @@ def _pixels(detector: PixelTPC) -> dict[str, Any]:
             "rows": pixels.slots[0],
             "columns": pixels.slots[1],
         },
-        "channels": int(jnp.sum(there)),
+        "channels": detector.pads_present,
         "electronics": {
             "threshold_e": float(electronics.threshold),
             "reset_noise_e": float(electronics.reset_noise),

@@ -87,7 +87,7 @@ def _summary(detector: AbstractTPC) -> str:
 def _channels(detector: AbstractTPC) -> int:
     if isinstance(detector, TPC):
         return sum(int((np.asarray(one) > 0).sum()) for one in detector.wire_lengths)
-    return round(float(detector.pixel_count)) if isinstance(detector, PixelTPC) else 0
+    return detector.pads_present if isinstance(detector, PixelTPC) else 0
 
 
 def _event_summary(detector: AbstractTPC, deposits: Deposits) -> str:
