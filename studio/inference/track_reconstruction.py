@@ -94,9 +94,9 @@ def reconstruct_tracks(
 ) -> Reconstruction:
     """Fit stacked `readouts` (leading axis: events) as single tracks of `particle` that stop, without knowledge of the truth.
 
-    The charge in the readout, with the response of the wires divided out, gives two starts: both ways along its longest axis.
+    What stands out of the noise gives two starts: both ways along its longest axis.
     From each, and from `start` if there is one, a stack of primaries, a track with few segments is fitted to the Fourier
-    coefficients of the charge, blurred to 1 m first and to 25 mm last. From the
+    coefficients of these pictures, blurred to 1 m first and to 25 mm last, and to the charge. From the
     best end the waveforms themselves are fitted, low frequencies first, in windows along the track, over the event and the
     latents of its scattering and straggling with their unit prior, by Levenberg–Marquardt with the Fisher matrix.
 

@@ -51,7 +51,8 @@ class TPCSimulator(AbstractSimulator):
     - `span`: how long a field response is followed, in ns: longer than an electron takes from `start` to its wire.
     - `windows`: what is simulated. Without them an event that is known gets windows around its charge, and one that is
       traced all wires and samples; `fitted` makes a simulator with windows for given events, as inference needs it.
-    - `process`: whether a particle scatters and straggles; without, every track is the mean one.
+    - `process`: whether a particle scatters and straggles, and its ionisation fluctuates; without, every track and its charge
+      are the mean ones, and the electronics' noise is all that fluctuates.
     """
 
     segments: int = eqx.field(static=True)
@@ -245,7 +246,7 @@ class TPCSimulator(AbstractSimulator):
             latents = jax.random.normal(of_track, (self.latent_count(event),), event.kinetic_energy.dtype)
         deposits = self.deposits(detector, event, latents if latents.size else None)
         charge = drift(deposits, detector.volumes, detector.medium, detector.space_charge)
-        return _fluctuating(of_charge, charge, deposits, detector)
+        return _fluctuating(of_charge, charge, deposits, detector) if self.process else charge
 
     @eqx.filter_jit
     def _digitized(

@@ -18,10 +18,10 @@ from .charge_grid import REACH, GridOrigin, GridSize, Pulses
 from .drift import AnodeCharge
 from .drift_velocity import drift_velocity
 
-# How far across the wires and along the drift charge is, within a part, counts as independent: waveforms of a slanted track are
-# off by the square of the part's length. At a quarter of a pitch of 3 mm those of a muon of 2 m are right to some σ of the noise
-# of all its wires together, at half a pitch to 15, at a pitch to 60.
-_LONGEST_PART = 0.25  # pitches
+# Pitches that a part of a track may be long: where charge lies in it across the wires and when it arrives count as independent, and
+# waveforms of a slanted track are off by the square of its length. Those of a muon of 500 MeV at 50° are off by 15 σ of the
+# noise of all wires together with parts of 0.7 pitches, by 50 to 90 with 1.4.
+_LONGEST_PART = 0.25
 _PARTS = 48  # at most
 
 
