@@ -1,7 +1,8 @@
-"""Where a track lies, from far: pictures of its charge by place across the wires and depth along the drift, one a plane and volume.
+"""Where a track lies, from far: pictures of it by place across the wires and depth along the drift, one a plane and volume.
 
-The response of the wires is divided out of what they recorded (Wiener), and what stands out of the noise is charge. Fits from
-far compare Fourier coefficients of these pictures with those of a track, at scales that become finer.
+What stands out of the noise is a track. On the collection plane it is charge; on induction planes, whose lobes cancel where
+charge lasts on a wire, each wire counts the same, which is the length of a straight track. Fits from far compare Fourier
+coefficients of these pictures with those of a track, at scales that become finer, and its charge.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scipy.stats import norm, qmc
 from .._linear import inverse_positive
 from ..detector import TPC
 from ..event import Primary
+from ..event.deposits import Deposits
 from ..event.stopping import heavy, kinetic_energy_at
 from ..event.tracks import track_deposits
 from ..simulation import TPCSimulator
@@ -35,9 +37,8 @@ SCALES = (1000.0, 400.0, 150.0, 60.0, 25.0)
 
 _FEATURES = 64  # wave vectors a scale
 _MISMATCH = 0.1  # standard deviation that a Fourier coefficient is taken to have, of the charge of the whole track
-_STANDS_OUT = 5.0  # times the noise
-_TYPICAL = 5000.0  # e per mm of pitch: what the Wiener filter expects
-_LASTING = 20  # samples that charge is on a wire, where it is weighed against noise
+_STANDS_OUT = 6.0  # times the noise: less than one in a hundred million samples of noise
+_CHARGE = 0.1  # relative standard deviation that the charge of the whole track is taken to have
 _COARSE = 8  # samples a column of the picture
 
 Waves = Float[Array, "scales features 2"]
@@ -54,9 +55,8 @@ class View(eqx.Module):
 
 
 class Picture(eqx.Module):
-    """Charge as the views see it: its amount `electrons (views,)` of all views of the plane together, mean `place (views, 2)`
-    (mm, across and depth), `spread (views, 2, 2)` (mm²), `share (views,)` of the plane's charge, and Fourier coefficients
-    `features (views, scales, waves)`."""
+    """A track as the views see it: `electrons (views,)` of all volumes on the collection plane, mean `place (views, 2)` (mm, across and depth), `spread (views, 2, 2)` (mm²), `share (views,)` of what the plane sees, and Fourier coefficients
+    `features (views, scales, waves)`. The collection plane weighs by charge, others by length."""
 
     electrons: Float[Array, " views"]
     share: Float[Array, " views"]
@@ -90,7 +90,8 @@ def picture(
 ) -> Picture:
     """The charge in a readout of an event at `time` (ns), `spectra` being those of windows of its length."""
     found = [_of_plane(simulator, detector, readout, index, spectrum, time) for index, spectrum in enumerate(spectra)]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *found)
+    together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *found)
+    return eqx.tree_at(lambda tree: tree.electrons, together, jnp.full_like(together.electrons, found[-1].electrons[0]))
 
 
 def _of_plane(
@@ -98,27 +99,25 @@ def _of_plane(
 ) -> Picture:
     plane, signal, electronics = detector.read_planes[index], readout.planes[index], detector.electronics
     _, wires, samples = signal.values.shape
-    line = jnp.sum(jnp.mean(spectrum, axis=1), axis=0)  # of charge spread evenly over all wires
     lengths = readout.lengths(detector)[index]
     rounding = electronics.full_scale / (2**electronics.bits - 1) / math.sqrt(12)
-    frequency = jnp.asarray(np.fft.rfftfreq(samples, electronics.tick))
-    longest = jnp.max(lengths)
-    noise = electronics.noise(longest) ** 2 * electronics.noise_power(frequency, samples) + rounding**2
-    strength = (_TYPICAL * plane.pitch) ** 2
-    filter_ = jnp.conj(line) * strength / (jnp.abs(line) ** 2 * strength + _LASTING * noise)
-    both = np.full(frequency.shape, 2.0)
-    both[0] = 1.0
-    sigma = jnp.sqrt(jnp.sum(both * jnp.abs(filter_) ** 2 * noise) / samples)
+    sigma = jnp.sqrt(electronics.noise(lengths) ** 2 + rounding**2)[..., None]
     voltage = electronics.voltage(signal.values)
-    charge = jnp.fft.irfft(jnp.fft.rfft(voltage, axis=-1) * filter_, samples, axis=-1)
-    charge = jnp.where((charge > _STANDS_OUT * sigma) & (lengths > 0)[..., None], charge, 0.0)
+    seen = jnp.where((jnp.abs(voltage) > _STANDS_OUT * sigma) & (lengths > 0)[..., None], voltage, 0.0)
+    if index == len(detector.read_planes) - 1:
+        of_one = jnp.sum(jnp.mean(spectrum, axis=1), axis=0)[0].real  # V of all samples and wires for one electron
+        charge = jnp.maximum(seen, 0.0) / of_one
+    else:
+        # As much from every wire, around the middle of what is on it: lobes cancel where charge lasts.
+        on_wire = jnp.sum(jnp.abs(seen), axis=-1, keepdims=True)
+        charge = jnp.abs(seen) / jnp.where(on_wire > 0, on_wire, 1.0)
 
     columns = samples // _COARSE
     charge = charge[..., : columns * _COARSE].reshape(*charge.shape[:2], columns, _COARSE).sum(axis=-1)
     velocity = drift_velocity(detector.volumes.fields[0], detector.medium.temperature)
     place = (jnp.arange(wires) + signal.origin.wire[:, None] - 0.5 * (plane.slots - 1)) * plane.pitch
     middle = jnp.arange(columns) * _COARSE + 0.5 * (_COARSE - 1) + signal.origin.sample[:, None]
-    arrival = middle * electronics.tick + electronics.trigger_offset + simulator.start / velocity
+    arrival = middle * electronics.tick + electronics.trigger_offset - electronics.shaping_time
     depth = (arrival - time) * velocity
     return _seen(charge, place, depth, signal.origin.volume, detector.volumes.count)
 
@@ -201,12 +200,10 @@ def track_features(
     detector: TPC, views: View, event: Primary, latents: Array, segments: int, wave: Array, scale: Array
 ) -> Complex[Array, "views features"]:
     """Fourier coefficients of the charge of a track at one scale, as parts of all its charge."""
-    used = latents if latents.size else None
-    deposits = track_deposits(event, detector.medium, segments, latents=used)
-    field = jnp.full(segments, detector.volumes.fields[0])
-    cosine = deposits.direction @ detector.volumes.direction[0]
-    charge = ionise(deposits.energy, deposits.length, cosine, field, detector.medium).electrons
-    charge = charge / jnp.sum(charge)
+    deposits, charge = _charge_of(detector, event, latents, segments)
+    weight = jnp.stack([deposits.length / jnp.sum(deposits.length), charge / jnp.sum(charge)])
+    volumes = detector.volumes.count
+    collects = (np.arange(views.length.shape[0]) >= views.length.shape[0] - volumes).astype(int)
     axes = jnp.stack([views.across, views.against], axis=1)
     at = jnp.einsum("vai,vni->vna", axes, deposits.position - views.origin[:, None])
     along = jnp.einsum("vai,ni->vna", axes, deposits.direction * deposits.length[:, None])
@@ -215,7 +212,19 @@ def track_features(
     within = jax.nn.sigmoid((views.length[:, None] - at[..., 1]) / soft) * jax.nn.sigmoid(at[..., 1] / soft)
     phase, across = at @ wave.T, along @ wave.T
     lasting = jnp.sinc(across / (2 * jnp.pi))
-    return jnp.einsum("vn,vnk->vk", within * charge, lasting * jnp.exp(-1j * phase))
+    return jnp.einsum("vn,vnk->vk", within * weight[collects], lasting * jnp.exp(-1j * phase))
+
+
+def _charge_of(detector: TPC, event: Primary, latents: Array, segments: int) -> tuple[Deposits, Array]:
+    """The pieces of a track, and the electrons that each brings to its anode."""
+    deposits = track_deposits(event, detector.medium, segments, latents=latents if latents.size else None)
+    volumes, medium = detector.volumes, detector.medium
+    field = jnp.full(segments, volumes.fields[0])
+    made = ionise(deposits.energy, deposits.length, deposits.direction @ volumes.direction[0], field, medium).electrons
+    depth = jnp.einsum("vi,vni->vn", -volumes.direction, deposits.position - volumes.anode[:, None])
+    nearest = jnp.clip(jnp.min(jnp.where(depth > 0, depth, jnp.inf), axis=0), 0.0, jnp.max(volumes.lengths))
+    velocity = drift_velocity(volumes.fields[0], medium.temperature)
+    return deposits, made * jnp.exp(-nearest / (velocity * medium.electron_lifetime))
 
 
 def towards(
@@ -229,7 +238,7 @@ def towards(
         point: tuple[Primary, Array], one: tuple[Array, Array, Array]
     ) -> tuple[tuple[Primary, Array], Evaluated]:
         wave, scale, features = one
-        problem = mismatch_problem(detector, views, features, point, segments, wave, scale)
+        problem = mismatch_problem(detector, views, features, found.electrons[0], point, segments, wave, scale)
         reached: Progress = advance(problem, begin(problem), 0.02, iterations)
         return reached.point, reached.evaluated
 
@@ -240,9 +249,17 @@ def towards(
 
 
 def mismatch_problem(
-    detector: TPC, views: View, features: Array, start: tuple[Primary, Array], segments: int, wave: Array, scale: Array
+    detector: TPC,
+    views: View,
+    features: Array,
+    electrons: Array,
+    start: tuple[Primary, Array],
+    segments: int,
+    wave: Array,
+    scale: Array,
 ) -> Problem:
-    """Minus half the squared difference of Fourier coefficients, in units of `_MISMATCH`, and the latents' prior."""
+    """Minus half the squared difference of Fourier coefficients in units of `_MISMATCH`, of the logarithm of the charge in units
+    of `_CHARGE`, and the latents' prior."""
     size, count, dtype = len(names_of(GROUPS)), start[1].shape[0], start[0].kinetic_energy.dtype
     half = 0.5 * detector.volume.size
 
@@ -253,7 +270,9 @@ def mismatch_problem(
     def residual(point: tuple[Primary, Array], change: Array) -> Array:
         event, latents = there(point, change)
         off = (track_features(detector, views, event, latents, segments, wave, scale) - features) / _MISMATCH
-        return jnp.concatenate([off.real.reshape(-1), off.imag.reshape(-1), latents])
+        charge = jnp.sum(_charge_of(detector, event, latents, segments)[1])
+        less = jnp.log(charge / jnp.maximum(electrons, 1.0)) / _CHARGE
+        return jnp.concatenate([off.real.reshape(-1), off.imag.reshape(-1), less[None], latents])
 
     still = jnp.zeros(size + count, dtype)
 

@@ -94,9 +94,9 @@ def reconstruct_tracks(
 ) -> Reconstruction:
     """Fit stacked `readouts` (leading axis: events) as single tracks of `particle` that stop, without knowledge of the truth.
 
-    The charge in the readout, with the response of the wires divided out, gives two starts: both ways along its longest axis.
+    What stands out of the noise gives two starts: both ways along its longest axis.
     From each, and from `start` if there is one, a stack of primaries, a track with few segments is fitted to the Fourier
-    coefficients of the charge, blurred to 1 m first and to 25 mm last. From the
+    coefficients of these pictures, blurred to 1 m first and to 25 mm last, and to the charge. From the
     best end the waveforms themselves are fitted, low frequencies first, in windows along the track, over the event and the
     latents of its scattering and straggling with their unit prior, by Levenberg–Marquardt with the Fisher matrix.
 
@@ -116,8 +116,7 @@ def reconstruct_tracks(
     fitter = _Fitter(simulator, particle, least_charge)
     count = jnp.shape(readouts.pedestal)[0]
     times = jnp.broadcast_to(jnp.asarray(time, float), (count,))
-    longest = max(plane.values.shape[-1] for plane in readouts.planes)
-    spectra = spectra_for(simulator, detector, max(longest, int(np.ceil(simulator.span / detector.electronics.tick))))
+    spectra = spectra_for(simulator, detector, int(np.ceil(simulator.span / detector.electronics.tick)))
     located = in_batches(lambda of: _located(fitter, detector, of, spectra, batch), batch, (readouts, times, start))
     plans = [
         bucket_of(simulator, detector, jax.tree.map(lambda leaf, i=i: leaf[i], located.needed)) for i in range(count)
@@ -174,7 +173,7 @@ def _located(fitter: _Fitter, detector: TPC, stacked: Any, spectra: Spectra, bat
         event, latents = _from_far(fitter, detector, seen, tried)
         latents = fitter.fine_latents(latents)
         needed = needs(fitter.simulator, detector, event, latents)
-        return _Located(event, latents, needed, jnp.max(seen.electrons))
+        return _Located(event, latents, needed, seen.electrons[0])
 
     return _over(one, batch, stacked)
 

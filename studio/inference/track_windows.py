@@ -16,17 +16,18 @@ from ..simulation.tpc.charge_grid import REACH, GridSize, Pulses
 from ..simulation.tpc.drift_velocity import drift_velocity
 from ..simulation.tpc.ribbons import Ribbons, RibbonSize
 from ..simulation.tpc.simulator import Spectra
-from ..simulation.tpc.windows import Windows, roomy
+from ..simulation.tpc.windows import Windows, parts_of, roomy
 from .wire_tracks import frequencies_of, occupied
 
 _MARGIN = 32  # wires that a track may move after its windows have been chosen
-_BEFORE, _AFTER = 10.0, 8.0  # pitches of drift before charge arrives, shaping times after it, in which wires see it
+# Pitches of drift before and after charge arrives at the wires beside, and shaping times after it, in which wires see it.
+_BEFORE, _AFTER = 20.0, 8.0
 _FEWEST_WIRES = 64
 
 
 class Needs(NamedTuple):
-    """What the windows of a track must hold: `wires` and `samples` of the plane that needs most, the longest `piece` of track in mm,
-    and how many drift volumes have charge."""
+    """What the windows of a track must hold: `wires` of the plane that needs most, `samples` between the arrivals of charge that one
+    wire sees, the longest `piece` of track in mm, and how many drift volumes have charge."""
 
     wires: Array
     samples: Array
@@ -45,7 +46,7 @@ def needs(simulator: TPCSimulator, detector: TPC, event: Primary, latents: Array
         away = jnp.where(ours, jnp.abs(rows.place[:, None] - rows.place), 0.0)
         wires = jnp.maximum(wires, jnp.max(away) + 2 * jnp.max(rows.extent))
         depth = jnp.sqrt(12.0) * rows.spread
-        beside = ours & (away < 3.0 + 0.5 * (rows.extent[:, None] + rows.extent))
+        beside = ours & (away < simulator.around + 0.5 * (rows.extent[:, None] + rows.extent))
         apart = jnp.where(beside, jnp.abs(rows.sample[:, None] - rows.sample) + depth, 0.0)
         samples = jnp.maximum(samples, jnp.max(apart))
     piece = jnp.max(jnp.sqrt(jnp.sum(charge.extent**2, axis=-1)))
@@ -67,11 +68,11 @@ def bucket_of(simulator: TPCSimulator, detector: TPC, needed: Needs) -> Bucket:
     drifting = float(jnp.max(detector.volumes.lengths)) / velocity
     pitches = [float(plane.pitch) for plane in detector.read_planes]
     lasting = _BEFORE * max(pitches) / velocity + _AFTER * float(electronics.shaping_time)
-    samples = max(lasting / electronics.tick + float(needed.samples), simulator.span / electronics.tick)
+    # A window stands around the charge that is nearest; what wires farther away see arrives as much before it as after.
+    samples = max(lasting / electronics.tick + 2 * float(needed.samples), simulator.span / electronics.tick)
     samples = 2 ** math.ceil(math.log2(samples))
     piece = roomy(math.ceil(1.05 * float(needed.piece)))
-    parts = roomy(math.ceil(max(piece / min(pitches), piece / velocity / electronics.tick / 4)))
-    parts = 1 if piece / min(pitches) < 0.5 else parts
+    parts = parts_of(piece, min(pitches))
     across = math.sqrt(2 * float(medium.transverse_diffusion) * drifting)
     sizes = []
     for pitch in pitches:

@@ -7,9 +7,7 @@ Muons of 500 MeV that stop inside either drift volume, in any direction; each fi
 energy (or without any start: `--free`). Kind A: process fluctuations off in the samples and in the information, B: on in both. An
 event depends on its number alone, and those that a file holds are not computed again.
 
-Readouts are 1,024 wires a plane around the track, and all samples. Their waveforms come from windows along the track, twice as long as
-those of most fits, and not from the simulator's own `sample`, which takes minutes an event and a program of its own for
-most of them; tests/simulation/tpc/test_ribbons.py holds the two together.
+Readouts are those of `TPCSimulator.sample`, all wires and samples; one takes about half a minute, most of it compilation.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 NAMES = ("vertex.x", "vertex.y", "vertex.z", "direction.1", "direction.2", "kinetic_energy")
 ENERGY, MARGIN = 500.0, 100.0
-PARTS = 16  # of a piece of track, as the fit of 100 pieces has them: a coarser cut shows, at these precisions
 
 
 def event_of(detector, index):
@@ -61,43 +58,6 @@ def event_of(detector, index):
     return {"vertex": vertex, "direction": direction, "kinetic_energy": ENERGY}, start
 
 
-def sampler(simulator, detector):
-    """Readouts of wires around the track, from windows along it."""
-    import equinox as eqx
-    import jax
-    import jax.numpy as jnp
-
-    from studio.inference.track_windows import arrival_of, ribbons_along, spectra_for
-    from studio.inference.wire_tracks import occupied
-    from studio.simulation.tpc.charge_grid import GridOrigin
-    from studio.simulation.tpc.ribbons import RibbonSize, answers, transformed_charge
-    from studio.simulation.tpc.signals import PlaneSignals
-
-    samples, wires = 512, 1024
-    sizes = (RibbonSize(simulator.bins, wires, samples, samples // 2 + 1, PARTS, 24),) * 3
-    spectra = spectra_for(simulator, detector, samples)
-
-    @eqx.filter_jit
-    def draw(event, key):
-        of_charge, of_noise = jax.random.split(key)
-        charge = occupied(simulator._fluctuating_charge(detector, event, of_charge), simulator.segments + 8)
-        rows = tuple(simulator.pulses(detector, charge, plane, PARTS) for plane in detector.planes)
-        ribbons = ribbons_along(detector, rows, sizes, 1, arrival_of(simulator, detector))
-        planes, ticks = [], detector.electronics.ticks
-        for seen, stands, size, spectrum in zip(rows, ribbons, sizes, spectra, strict=True):
-            transform = answers(transformed_charge(seen, stands, size), spectrum).total
-            turn = (stands.sample % samples)[..., None] * jnp.arange(samples // 2 + 1)
-            voltage = jnp.fft.irfft(transform * jnp.exp(2j * jnp.pi * turn / samples), samples, axis=-1)
-            column = stands.sample[..., None] + jnp.arange(samples)
-            column = jnp.where((column >= 0) & (column < ticks), column, ticks)
-            row = jnp.arange(wires)[None, :, None]
-            whole = jnp.zeros((1, wires, ticks + 1)).at[jnp.zeros((1, 1, 1), int), row, column].set(voltage)[..., :-1]
-            planes.append(PlaneSignals(whole, GridOrigin(stands.volume, stands.wire, jnp.zeros(1, jnp.int32))))
-        return simulator._digitized(detector, tuple(planes), jnp.zeros(()), of_noise)
-
-    return draw
-
-
 def fit(options):
     import jax
     import jax.numpy as jnp
@@ -109,7 +69,6 @@ def fit(options):
 
     detector, process = chamber(), options.kind == "B"
     simulator = studio.TPCSimulator(segments=options.segments, process=process)
-    draw = sampler(simulator, detector)
     made = (
         {json.loads(line)["event"] for line in options.out.read_text().splitlines()} if options.out.exists() else set()
     )
@@ -122,7 +81,7 @@ def fit(options):
             truth, start = event_of(detector, index)
             truths.append(studio.Primary("mu-", **truth))
             starts.append(studio.Primary("mu-", **start))
-            readouts.append(draw(truths[-1], jax.random.fold_in(jax.random.key(7), index)))
+            readouts.append(simulator.sample(detector, truths[-1], jax.random.fold_in(jax.random.key(7), index)))
         readouts = jax.tree.map(lambda *leaves: jnp.stack(leaves), *readouts)
         jax.block_until_ready(readouts)
         sampled = time.process_time()
@@ -198,7 +157,7 @@ def main():
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--segments", type=int, default=100)
-    parser.add_argument("--together", type=int, default=10, help="events sampled and fitted before lines are written")
+    parser.add_argument("--together", type=int, default=1, help="events sampled and fitted before lines are written")
     parser.add_argument("--free", action="store_true", help="fit without a start")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--table", nargs="+", help="print the table of these files")

@@ -49,12 +49,12 @@ def arriving_charge(
 
 @eqx.filter_jit
 def fluctuating_charge(
-    detector: AbstractTPC, event: Primary | Deposits, segments: int, key: PRNGKeyArray, process: bool = True
+    detector: AbstractTPC, event: Primary | Deposits, segments: int, key: PRNGKeyArray
 ) -> AnodeCharge:
-    """Charge at the anodes with the fluctuations of the particle, unless `process` is off, and of its ionisation."""
+    """Charge at the anodes with the fluctuations of the particle and of its ionisation."""
     of_track, of_charge = jax.random.split(key)
     latents = None
-    if process and not isinstance(event, Deposits):
+    if not isinstance(event, Deposits):
         size = (track_latent_count(segments),)
         latents = jax.random.normal(of_track, size, event.kinetic_energy.dtype)
     deposits = deposits_of(detector, event, segments, latents)

@@ -5,8 +5,8 @@ fifty. Here the window of every wire is as long as a pulse, and its Fourier tran
 stands at t modulo the window, so where the window begins is no part of the model, only of the data that it cuts out. Charge
 and responses are those of `charge_grid` and `wire_readout`, transformed row by row instead of on a grid of samples.
 
-Left out: frequencies above those asked for; and, of the currents on wires farther away than `NEAR`, how they depend on where across
-the pitch charge passes, beyond the first order.
+Left out: frequencies above those asked for. A window must hold all that its wire sees, from the charge of `around` wires to either
+side too: what is longer stands in the wrong place.
 """
 
 from __future__ import annotations
@@ -16,17 +16,10 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from .charge_grid import Pulses, shares_of_bins
 from .signals import PlaneSignals
-
-SHARES = 5
-"""Parts of a pitch, at most, by whose charge and time the response is described where it is differentiated."""
-
-NEAR = 2
-"""To so many wires on either side the response is followed bin by bin, and by its derivatives."""
 
 
 class RibbonSize(NamedTuple):
@@ -48,21 +41,6 @@ class Ribbons(eqx.Module):
     volume: Int[Array, " grids"]
     wire: Int[Array, " grids"]
     sample: Int[Array, "grids wires"]
-
-
-class Cells(NamedTuple):
-    """Charge by parts of a pitch around every wire: `electrons (grids, wires, shares)`, and their mean arrival `sample`."""
-
-    electrons: Float[Array, "grids wires shares"]
-    sample: Float[Array, "grids wires shares"]
-
-
-class Answers(NamedTuple):
-    """Transforms `total (grids, wires, frequencies)` of the voltages, and `near (offsets, grids, wires, shares, frequencies)`: what
-    the charge of each cell makes on the wires so many away, from −`NEAR` to `NEAR`."""
-
-    total: Complex[Array, "grids wires frequencies"]
-    near: Complex[Array, "offsets grids wires shares frequencies"]
 
 
 def cut(signal: PlaneSignals, ribbons: Ribbons, samples: int, elsewhere: Array) -> Float[Array, "grids wires samples"]:
@@ -87,27 +65,6 @@ def folded(values: Float[Array, "grids wires samples"], ribbons: Ribbons, freque
     return transform * jnp.exp(-2j * jnp.pi * turn / samples)
 
 
-def shares_of(bins: int) -> int:
-    """Into how many parts the bins of a pitch are gathered."""
-    return next(count for count in range(min(SHARES, bins), 0, -1) if bins % count == 0)
-
-
-def cells(rows: Pulses, ribbons: Ribbons, size: RibbonSize) -> Cells:
-    """Electrons and mean times by parts of a pitch, differentiable; the mean time where there is no charge is 0."""
-    grid, first, inside = _corner(rows, ribbons, size)
-    shares = shares_of(size.bins)
-    edges = jnp.repeat(first, size.parts)[:, None] - 0.5 + jnp.arange(size.patch * shares + 1) / shares
-    share = _electrons(rows, edges, inside, size)
-    both = jnp.stack([share, share * rows.sample.reshape(-1, size.parts)[..., None]]).sum(axis=2)
-    place = (first - ribbons.wire[grid])[:, None] * shares + jnp.arange(size.patch * shares)
-    place = jnp.where(inside[:, None], place, 0)
-    grids, wires = ribbons.sample.shape
-    found = jnp.zeros((2, grids, wires * shares)).at[:, grid[:, None], place].add(both)
-    electrons, moment = found.reshape(2, grids, wires, shares)
-    lit = electrons > 1.0
-    return Cells(electrons, jnp.where(lit, moment / jnp.where(lit, electrons, 1.0), 0.0))
-
-
 def transformed_charge(
     rows: Pulses, ribbons: Ribbons, size: RibbonSize
 ) -> Complex[Array, "grids wires bins frequencies"]:
@@ -129,61 +86,22 @@ def transformed_charge(
     return jax.lax.complex(real, imaginary)
 
 
-def answers(
+def voltages(
     charge: Complex[Array, "grids wires bins frequencies"], spectrum: Complex[Array, "offsets bins frequencies"]
-) -> Answers:
-    """Voltages of all wires, from charge in the bins of their cells. `spectrum` is centred, as in `convolved`."""
-    middle, bins = spectrum.shape[0] // 2, spectrum.shape[1]
-    reach = min(NEAR, middle)
-    spectrum = spectrum[..., : charge.shape[-1]].astype(jnp.complex64)
-    shares = shares_of(bins)
-    close = spectrum[middle - reach : middle + reach + 1]
-    near = jnp.einsum("osbf,gwsbf->ogwsf", _by_shares(close, 1, shares), _by_shares(charge, 2, shares))
-    total = jnp.sum(at_targets(jnp.sum(near, axis=3)), axis=0)
-    far = np.array([offset for offset in range(-middle, middle + 1) if abs(offset) > reach])
-    if far.size:
-        # A straight line across the pitch: value and slope of responses with charge and its first moment.
-        at = np.stack([np.ones(bins), np.arange(bins) - 0.5 * (bins - 1)])
-        fit = at / np.maximum(np.sum(at**2, axis=1, keepdims=True), 1e-9)
-        line = jnp.einsum("mb,obf->omf", fit.astype(np.complex64), spectrum[middle + far])
-        moments = jnp.einsum("mb,gwbf->gmwf", at.astype(np.complex64), charge)
-        widest = int(np.max(np.abs(far)))
-        padded = jnp.pad(moments, ((0, 0), (0, 0), (widest, widest), (0, 0)))
-        wires = charge.shape[1]
+) -> Complex[Array, "grids wires frequencies"]:
+    """Transforms of the voltages of all wires, from charge in the bins of their cells; what charge makes on wires beyond the
+    grid is lost. `spectrum` is centred, as in `convolved`."""
+    half, wires = spectrum.shape[0] // 2, charge.shape[1]
+    spectrum = spectrum[..., : charge.shape[-1]].astype(charge.dtype)
+    padded = jnp.pad(charge, ((0, 0), (half, half), (0, 0), (0, 0)))
 
-        def add(sum_: Array, one: tuple[Array, Array]) -> tuple[Array, None]:
-            offset, of_line = one
-            shifted = jax.lax.dynamic_slice_in_dim(padded, widest - offset, wires, axis=2)
-            return sum_ + jnp.einsum("mf,gmwf->gwf", of_line, shifted), None
+    def add(total: Array, one: tuple[Array, Array]) -> tuple[Array, None]:
+        offset, response = one
+        under = jax.lax.dynamic_slice_in_dim(padded, half - offset, wires, axis=1)
+        return total + jnp.einsum("bf,gwbf->gwf", response, under), None
 
-        total, _ = jax.lax.scan(add, total, (jnp.asarray(far), line))
-    return Answers(total, near)
-
-
-def _by_shares(values: Array, axis: int, shares: int) -> Array:
-    """The bins along an axis in two axes: shares, and bins of each."""
-    shape = values.shape
-    return values.reshape(*shape[:axis], shares, shape[axis] // shares, *shape[axis + 1 :])
-
-
-def at_targets(near: Array) -> Array:
-    """What stands by the wire under which charge is `(offsets, grids, wires, ...)`, by the wire that sees it."""
-    return _rolled(near, 1)
-
-
-def at_sources(near: Array) -> Array:
-    """What stands by the wire that sees charge `(offsets, grids, wires, ...)`, by the wire under which it is."""
-    return _rolled(near, -1)
-
-
-def _rolled(values: Array, sign: int) -> Array:
-    """Wires moved by their offset; what leaves at one end is lost."""
-    offsets, wires = values.shape[0], values.shape[2]
-    from_ = np.arange(wires) - sign * (np.arange(offsets) - offsets // 2)[:, None]
-    there = (from_ >= 0) & (from_ < wires)
-    index = np.clip(from_, 0, wires - 1)[:, None, :]
-    moved = values[np.arange(offsets)[:, None, None], np.arange(values.shape[1])[None, :, None], index]
-    return jnp.where(there[:, None, :].reshape(offsets, 1, wires, *[1] * (values.ndim - 3)), moved, 0)
+    nothing = jnp.zeros((*charge.shape[:2], charge.shape[-1]), charge.dtype)
+    return jax.lax.scan(add, nothing, (jnp.arange(-half, half + 1), spectrum))[0]
 
 
 def _electrons(rows: Pulses, edges: Array, inside: Array, size: RibbonSize) -> Float[Array, "pieces parts bins"]:

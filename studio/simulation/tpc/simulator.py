@@ -49,7 +49,8 @@ class TPCSimulator(AbstractSimulator):
     - `span`: how long a field response is followed, in ns: longer than an electron takes from `start` to its wire.
     - `windows`: what is simulated. Without them an event that is known gets windows around its charge, and one that is
       traced all wires and samples; `fitted` makes a simulator with windows for given events, as inference needs it.
-    - `process`: whether a particle scatters and straggles; without, every track is the mean one.
+    - `process`: whether a particle scatters and straggles, and its ionisation fluctuates; without, every track and its charge
+      are the mean ones, and the electronics' noise is all that fluctuates.
     """
 
     together: ClassVar[bool] = True
@@ -98,7 +99,11 @@ class TPCSimulator(AbstractSimulator):
         with `windows` reads out those alone.
         """
         of_charge, of_noise = jax.random.split(key)
-        charge = fluctuating_charge(detector, event, self.segments, of_charge, self.process)
+        charge = (
+            fluctuating_charge(detector, event, self.segments, of_charge)
+            if self.process
+            else arriving_charge(detector, event, self.segments)
+        )
         if self.windows is not None:
             signals, outside = self._signals(detector, charge, self.responses(detector))
             return self._digitized(detector, signals, outside, of_noise)

@@ -2,29 +2,18 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from studio import Primary, TPCSimulator
-from studio.inference.track_windows import arrival_of, ribbons_along, spectra_for
-from studio.inference.wire_tracks import occupied
-from studio.simulation.tpc.ribbons import (
-    Ribbons,
-    RibbonSize,
-    answers,
-    at_sources,
-    at_targets,
-    cells,
-    cut,
-    folded,
-    transformed_charge,
-)
+from studio.inference.track_windows import arrival_of, bucket_of, needs, ribbons_along, spectra_for
+from studio.inference.wire_tracks import TrackModel, occupied
+from studio.simulation.tpc.ribbons import Ribbons, RibbonSize, cut, folded, transformed_charge, voltages
 from tests.simulation.tpc.small_tpc import small_tpc
 
 SAMPLES, WIRES = 256, 64
-SIZE = RibbonSize(bins=10, wires=WIRES, samples=SAMPLES, frequencies=129, parts=4, patch=10)
+SIZE = RibbonSize(bins=10, wires=WIRES, samples=SAMPLES, frequencies=129, parts=8, patch=10)
 
 
 @functools.cache
@@ -41,15 +30,15 @@ def setting():
 
 
 def test_transforms_are_those_of_the_whole_simulator():
-    """Cut out of the simulator's waveforms. Two approximations: of the currents on far wires the second order across the pitch, and
-    responses longer than a window; 1 % of the rms. Pieces of track are cut differently by the two, the same to that."""
+    """Cut out of the simulator's waveforms, which cuts this track into as many parts. Currents 60 µs before arrival, longer than a
+    window of 256 samples holds, are 1e-3 of the peak on each of many wires: 5e-3 of the rms."""
     detector, event, simulator, rows, ribbons, spectra = setting()
     mean = simulator.expected(detector, event)
     for seen, stands, spectrum, signal in zip(rows, ribbons, spectra, mean.planes, strict=True):
         voltage = detector.electronics.voltage(cut(signal, stands, SAMPLES, mean.pedestal))
         expected = np.asarray(folded(voltage, stands, 129))
-        found = np.asarray(answers(transformed_charge(seen, stands, SIZE), spectrum).total)
-        assert np.sum(np.abs(found - expected) ** 2) < 0.01**2 * np.sum(np.abs(expected) ** 2)
+        found = np.asarray(voltages(transformed_charge(seen, stands, SIZE), spectrum))
+        assert np.sum(np.abs(found - expected) ** 2) < 0.005**2 * np.sum(np.abs(expected) ** 2)
 
 
 def test_where_a_window_begins_is_no_part_of_its_transform():
@@ -65,38 +54,18 @@ def test_where_a_window_begins_is_no_part_of_its_transform():
     assert float(jnp.max(jnp.abs(one - other))) < 3e-3 * size
 
 
-def test_cells_hold_all_charge_at_its_mean_time():
-    _, _, _, rows, ribbons, _ = setting()
-    for seen, stands in zip(rows, ribbons, strict=True):
-        found = cells(seen, stands, SIZE)
-        # Five standard deviations of diffusion are followed: 6e-7 is lost.
-        assert float(jnp.sum(found.electrons)) == pytest.approx(float(jnp.sum(seen.electrons)), rel=1e-6)
-        first = float(jnp.sum(found.electrons * found.sample))
-        # Cells of less than an electron have no time.
-        assert first == pytest.approx(float(jnp.sum(seen.electrons * seen.sample)), rel=1e-4)
-
-
-def test_derivatives_of_cells_against_differences():
-    """By place and time of all rows, along a direction; central differences of 1e-5, good to 1e-7."""
-    _, _, _, rows, ribbons, _ = setting()
-    seen, stands = rows[0], ribbons[0]
-    weight = jnp.asarray(np.random.default_rng(0).normal(size=(2, 1, WIRES, 5)))
-
-    def value(shift):
-        from equinox import tree_at
-
-        moved = tree_at(lambda tree: (tree.place, tree.sample), seen, (seen.place + shift, seen.sample + 3 * shift))
-        found = cells(moved, stands, SIZE)
-        return jnp.sum(weight[0] * found.electrons) + 1e3 * jnp.sum(weight[1] * found.sample)
-
-    slope = (value(1e-5) - value(-1e-5)) / 2e-5
-    assert float(jax.grad(value)(0.0)) == pytest.approx(float(slope), rel=1e-5)
-
-
-def test_from_sources_to_targets_and_back():
-    values = jnp.asarray(np.random.default_rng(1).normal(size=(5, 1, 12, 3)))
-    there = np.asarray(at_targets(values))
-    for offset in range(-2, 3):
-        for wire in range(2, 10):
-            assert there[offset + 2, 0, wire] == pytest.approx(np.asarray(values)[offset + 2, 0, wire - offset])
-    assert np.asarray(at_sources(at_targets(values)))[:, :, 2:-2] == pytest.approx(np.asarray(values)[:, :, 2:-2])
+@pytest.mark.parametrize("direction", [(-0.7, 0.6, 0.4), (-0.7, -0.2, 0.7)])
+def test_fits_expect_what_the_simulator_does(direction):
+    """In the windows that a fit chooses, also for steep tracks along the wires of an induction plane, the difference from the
+    simulator's waveforms is together less than two σ of the noise, in thousands of numbers that all count: no parameter can be off by
+    more than two of its σ, and would be only if the difference looked like its derivative."""
+    detector, simulator = small_tpc(), TPCSimulator(segments=16, process=False)
+    event, still = Primary("mu-", (150.0, 0.0, 0.0), direction, 60.0), jnp.zeros(0)
+    plan = bucket_of(simulator, detector, needs(simulator, detector, event, still))
+    model = TrackModel(simulator, plan.sizes, spectra_for(simulator, detector, plan.sizes[0].samples))
+    rows = model.rows(detector, event, still)
+    ribbons = ribbons_along(detector, rows, plan.sizes, 1, arrival_of(simulator, detector))
+    observed = model.observed(detector, simulator.expected(detector, event), ribbons)
+    found = model.expected(detector, event, still, ribbons)
+    off = [white * (seen - mean) for white, seen, mean in zip(observed.white, observed.seen, found, strict=True)]
+    assert sum(float(jnp.sum(jnp.abs(one) ** 2)) for one in off) < 2.0**2
