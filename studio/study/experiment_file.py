@@ -17,7 +17,8 @@ from .._checks import InputError, choice_remedy
 from ..io.atomic import replace_file
 from ..io.document import Document, load_document, parse_document, validate
 from ..io.geometry import read_geometry
-from .config import Budget, Experiment
+from .config import Experiment
+from .constraint_models import Budget
 from .cost_table import Costs, costs_from, read_costs, shipped_costs
 from .money import Money
 

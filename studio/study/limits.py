@@ -12,7 +12,7 @@ from ..design.constraints import AbstractConstraint, AtLeast, AtMost, Equal
 from ..detector import TPC, AbstractTPC, Detector, Prices, cost
 from ..simulation.tpc import transparency
 from ..units import kV, m
-from .config import (
+from .constraint_models import (
     ArgonMass,
     Ball,
     Box,
