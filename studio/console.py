@@ -152,6 +152,7 @@ _SHOWN = {
     "vertex": ("vertex", 0.1, "cm"),
     "direction": ("direction", 180 / math.pi, "deg"),
     "energy": ("energy", 100.0, "%"),
+    "dedx": ("dE/dx", 100.0, "%"),
 }
 
 
@@ -224,7 +225,8 @@ def _gain_table(validation: Mapping[str, Any]) -> Table:
         measured = {d: {n: m["value"] for n, m in rows.items()} for d, rows in validation["measured"].items()}
         sections.append(("measured", measured, validation["measured_gain"]))
     for title, values, gain in sections:
-        for key, (name, factor, unit) in _SHOWN.items():
+        for key in (key for key in _SHOWN if key in gain["optimum"]):
+            name, factor, unit = _SHOWN[key]
             before, after = (f"{values[design][key] * factor:.4g} {unit}" for design in ("baseline", "optimum"))
             table.add_row(title, name, before, after, interval(gain["optimum"][key]))
     return table
@@ -263,15 +265,16 @@ def show_resolutions(measured: Mapping[str, Mapping[str, Any]], gain: Mapping[st
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
     table = Table(title="Measured resolution, with 95 % interval")
     table.add_column("design")
-    for name, _, unit in _SHOWN.values():
+    columns = {key: _SHOWN[key] for key in _SHOWN if all(key in rows for rows in measured.values())}
+    for name, _, unit in columns.values():
         table.add_column(f"{name} ({unit})", justify="right")
     table.add_column("failed", justify="right")
     for design, rows in measured.items():
-        cells = [_with_interval(rows[key], factor) for key, (_, factor, _) in _SHOWN.items()]
+        cells = [_with_interval(rows[key], factor) for key, (_, factor, _) in columns.items()]
         table.add_row(design, *cells, f"{100 * rows['failed']['value']:.2f} %")
     console.print(table)
     for design, rows in gain.items():
-        shown = ", ".join(f"{name} {interval(rows[key])}" for key, (name, _, _) in _SHOWN.items())
+        shown = ", ".join(f"{name} {interval(rows[key])}" for key, (name, _, _) in columns.items())
         console.print(f"gain of {design}: {shown}")
 
 
