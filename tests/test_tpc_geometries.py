@@ -108,7 +108,7 @@ def electrons(energy: float, field: float) -> float:
     dE/dx = K Z/A /β² (½ ln(2 m c² β²γ² T_max / I²) − β²) with I = 188 eV, K Z/A = 0.307075 · 18/39.948 MeV cm²/g (PDG 2022, eq.
     34.5, no density effect: below 100 MeV it is under 0.1 %).
     """
-    mass, electron, density = 105.658, 0.511, 1.391105
+    mass, electron = 105.658, 0.511
     kinetic = np.linspace(0.5, energy, 4000)
     gamma = 1 + kinetic / mass
     square = 1 - gamma**-2
@@ -116,7 +116,7 @@ def electrons(energy: float, field: float) -> float:
     logarithm = 0.5 * np.log(2 * electron * square * gamma**2 * largest / (188e-6) ** 2) - square
     loss = 0.307075 * 18 / 39.948 / square * logarithm  # MeV cm²/g
     xi = 0.212 * loss / (field / 100)  # V/mm are 0.01 kV/cm
-    return float(np.trapezoid(np.log(0.93 + xi) / xi, kinetic) + 0.5 * 0.2) / 23.6e-6 * density / density
+    return float(np.trapezoid(np.log(0.93 + xi) / xi, kinetic) + 0.5 * 0.2) / 23.6e-6
 
 
 def test_a_stopping_muon_gives_the_charge_it_should(chamber):

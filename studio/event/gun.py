@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from .._checks import InputError, StudioError, choice_remedy
 from ..geometry import AbstractVolume
-from ..medium import LiquidArgon
+from ..medium import AbstractMedium, LiquidArgon
 from ..units import cm
 from .energy_loss import csda_range
 from .primary import CHARGE_ONLY, PARTICLES, Primary
@@ -42,7 +42,7 @@ class Gun(eqx.Module):
     - `spread`: standard deviation in rad of the (half-normal) angle to the direction; 0 for a pencil beam.
     - `contained`: keep only events that end inside the volume: muons, pions and protons whose mean range (CSDA) ends before
       the wall, and electrons with at least four radiation lengths before it. Exiting muons are a class of their own.
-    - `medium`: liquid argon where the volume holds that; water without it, in which only particles that shine are known.
+    - `medium`: what the volume holds; in all but liquid argon only particles that shine are known, and taken for in water.
 
     Event i of a sample depends on the key and i alone, so a longer sample begins with the shorter one.
 
@@ -56,7 +56,7 @@ class Gun(eqx.Module):
     direction: str | tuple[float, float, float] = eqx.field(static=True)
     spread: float
     contained: bool = eqx.field(static=True)
-    medium: LiquidArgon | None
+    medium: AbstractMedium | None
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Gun(eqx.Module):
         direction: Literal["isotropic", "beam"] | tuple[float, float, float] = "isotropic",
         spread: float = 0.0,
         contained: bool = False,
-        medium: LiquidArgon | None = None,
+        medium: AbstractMedium | None = None,
     ):
         self.particle = particle
         self.volume = volume
@@ -81,7 +81,7 @@ class Gun(eqx.Module):
         self.medium = medium
 
     def __check_init__(self):
-        _choice("particle", self.particle, PARTICLES + (CHARGE_ONLY if self.medium is not None else ()))
+        _choice("particle", self.particle, PARTICLES + (CHARGE_ONLY if isinstance(self.medium, LiquidArgon) else ()))
         if isinstance(self.vertex, str):
             _choice("vertex", self.vertex, ("uniform", "centre"))
         if isinstance(self.direction, str):
@@ -173,17 +173,18 @@ def _accepts(gun: Gun, primaries: Primary) -> Bool[Array, "*batch"]:
 
 
 def contained_length(
-    particle: str, kinetic_energy: Float[Array, "*batch"], medium: LiquidArgon | None = None
+    particle: str, kinetic_energy: Float[Array, "*batch"], medium: AbstractMedium | None = None
 ) -> Float[Array, "*batch"]:
-    """Path in mm that a contained particle needs before the wall, in `medium` or in water; kinetic energy in MeV.
+    """Path in mm that a contained particle needs before the wall, in liquid argon or else in water; kinetic energy in MeV.
 
     The CSDA range of muons, pions and protons, four radiation lengths of electrons and gammas, nothing for a point source.
     """
-    if medium is not None and particle in HEAVY:
-        return mass_range(kinetic_energy, HEAVY[particle].mass) / medium.density * cm
+    argon = medium if isinstance(medium, LiquidArgon) else None
+    if argon is not None and particle in HEAVY:
+        return mass_range(kinetic_energy, HEAVY[particle].mass) / argon.density * cm
     if particle in ("mu-", "mu+"):
         return csda_range(kinetic_energy)
-    radiation_length = RADIATION_LENGTH if medium is None else medium.radiation_length
+    radiation_length = RADIATION_LENGTH if argon is None else argon.radiation_length
     return jnp.full(kinetic_energy.shape, 4 * radiation_length if particle in ("e-", "e+", "gamma") else 0.0)
 
 

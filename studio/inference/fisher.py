@@ -33,9 +33,14 @@ class Information(eqx.Module):
     scale: Float[Array, " k"]
     names: tuple[str, ...] = eqx.field(static=True)
 
+    @property
+    def natural(self) -> Float[Array, "k k"]:
+        """The matrix in natural units, in which it is well conditioned."""
+        return self.matrix * self.scale[:, None] * self.scale[None, :]
+
     def covariance(self) -> Float[Array, "k k"]:
         """The Cramér–Rao lower bound of the covariance matrix, in physical units."""
-        inverse = inverse_positive(self.matrix * self.scale[:, None] * self.scale[None, :])
+        inverse = inverse_positive(self.natural)
         return inverse * self.scale[:, None] * self.scale[None, :]
 
     def crlb(self) -> Float[Array, " k"]:
@@ -53,7 +58,7 @@ class Information(eqx.Module):
         return jnp.sqrt(self.crlb())
 
     def _require_identified(self, variances: np.ndarray) -> None:
-        natural = np.asarray(self.matrix * self.scale[:, None] * self.scale[None, :])
+        natural = np.asarray(self.natural)
         values, vectors = np.linalg.eigh(natural) if np.all(np.isfinite(natural)) else (np.zeros(1), np.zeros((1, 1)))
         if np.all(np.isfinite(variances)) and np.all(variances > 0) and values[0] > 1e-13 * values[-1]:
             return

@@ -22,15 +22,14 @@ from ..event import Primary
 from ..event.deposits import Deposits
 from ..event.stopping import heavy, kinetic_energy_at
 from ..event.tracks import track_deposits
-from ..simulation import TPCSimulator
 from ..simulation.tpc.drift_velocity import drift_velocity
 from ..simulation.tpc.recombination import ionise
 from ..simulation.tpc.signals import WireReadout
 from ..simulation.tpc.simulator import Spectra
 from ..units import cm
 from .fit import Evaluated, Problem, Progress, advance, begin
-from .parameters import moved, names_of, scales
-from .wire_tracks import GROUPS
+from .parameters import names_of
+from .wire_tracks import GROUPS, moved_point
 
 SCALES = (1000.0, 400.0, 150.0, 60.0, 25.0)
 """Widths in mm to which pictures and tracks are blurred before they are compared, one after the other."""
@@ -85,18 +84,14 @@ def views_of(detector: TPC) -> View:
     )
 
 
-def picture(
-    simulator: TPCSimulator, detector: TPC, readout: WireReadout, spectra: Spectra, time: Float[Array, ""]
-) -> Picture:
+def picture(detector: TPC, readout: WireReadout, spectra: Spectra, time: Float[Array, ""]) -> Picture:
     """The charge in a readout of an event at `time` (ns), `spectra` being those of windows of its length."""
-    found = [_of_plane(simulator, detector, readout, index, spectrum, time) for index, spectrum in enumerate(spectra)]
+    found = [_of_plane(detector, readout, index, spectrum, time) for index, spectrum in enumerate(spectra)]
     together = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *found)
     return eqx.tree_at(lambda tree: tree.electrons, together, jnp.full_like(together.electrons, found[-1].electrons[0]))
 
 
-def _of_plane(
-    simulator: TPCSimulator, detector: TPC, readout: WireReadout, index: int, spectrum: Array, time: Array
-) -> Picture:
+def _of_plane(detector: TPC, readout: WireReadout, index: int, spectrum: Array, time: Array) -> Picture:
     plane, signal, electronics = detector.read_planes[index], readout.planes[index], detector.electronics
     _, wires, samples = signal.values.shape
     lengths = readout.lengths(detector)[index]
@@ -263,12 +258,8 @@ def mismatch_problem(
     size, count, dtype = len(names_of(GROUPS)), start[1].shape[0], start[0].kinetic_energy.dtype
     half = 0.5 * detector.volume.size
 
-    def there(point: tuple[Primary, Array], change: Array) -> tuple[Primary, Array]:
-        event, latents = point
-        return moved(event, GROUPS, change[:size] * scales(event, GROUPS)), latents + change[size:]
-
     def residual(point: tuple[Primary, Array], change: Array) -> Array:
-        event, latents = there(point, change)
+        event, latents = moved_point(point, change)
         off = (track_features(detector, views, event, latents, segments, wave, scale) - features) / _MISMATCH
         charge = jnp.sum(_charge_of(detector, event, latents, segments)[1])
         less = jnp.log(charge / jnp.maximum(electrons, 1.0)) / _CHARGE
@@ -288,7 +279,7 @@ def mismatch_problem(
         return jacobian.T @ jacobian
 
     def step(point: tuple[Primary, Array], change: Array) -> tuple[Primary, Array]:
-        trial, latents = there(point, change)
+        trial, latents = moved_point(point, change)
         energy = jnp.clip(trial.kinetic_energy, 0.7 * point[0].kinetic_energy, 1.4 * point[0].kinetic_energy)
         vertex = jnp.clip(trial.vertex, -half, half)
         return Primary(trial.particle, vertex, trial.direction, energy, trial.time), latents

@@ -165,7 +165,7 @@ def _located(fitter: _Fitter, detector: TPC, stacked: Any, spectra: Spectra, bat
 
     def one(of: tuple[WireReadout, Array, Primary | None]) -> _Located:
         readout, time, start = of
-        seen = picture(fitter.simulator, detector, readout, spectra, time)
+        seen = picture(detector, readout, spectra, time)
         tried = starts(detector, seen, fitter.particle, time)
         if start is not None:
             given = Primary(fitter.particle, start.vertex, start.direction, start.kinetic_energy, time)

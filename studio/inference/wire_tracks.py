@@ -95,6 +95,13 @@ def occupied(charge: AnodeCharge, count: int) -> AnodeCharge:
     return jax.tree.map(lambda leaf: leaf[first] if leaf.ndim else leaf, charge)
 
 
+def moved_point(point: tuple[Primary, Array], change: Float[Array, " parameters"]) -> tuple[Primary, Array]:
+    """An event and its latents, moved by a change of `GROUPS` in natural units and of the latents behind them."""
+    event, latents = point
+    size = len(names_of(GROUPS))
+    return moved(event, GROUPS, change[:size] * scales(event, GROUPS)), latents + change[size:]
+
+
 def track_problem(
     model: TrackModel,
     detector: TPC,
@@ -110,12 +117,8 @@ def track_problem(
     white = tuple(weight * passing.astype(jnp.float32) for weight in observed.white)
     still = jnp.zeros(size + count, dtype)
 
-    def there(point: tuple[Primary, Array], change: Array) -> tuple[Primary, Array]:
-        event, latents = point
-        return moved(event, GROUPS, change[:size] * scales(event, GROUPS)), latents + change[size:]
-
     def residuals(point: tuple[Primary, Array], change: Array) -> Voltages:
-        found = model.expected(detector, *there(point, change), observed.ribbons)
+        found = model.expected(detector, *moved_point(point, change), observed.ribbons)
         return tuple(weight * (data - answer) for answer, data, weight in zip(found, observed.seen, white, strict=True))
 
     def information(point: tuple[Primary, Array]) -> Array:
@@ -134,7 +137,7 @@ def track_problem(
             off = residuals(point, change)
             each = [jnp.sum((one.real**2 + one.imag**2).astype(jnp.float64)) for one in off]
             squares = jnp.sum(jnp.stack(each))
-            latents = there(point, change)[1].astype(jnp.float64)
+            latents = moved_point(point, change)[1].astype(jnp.float64)
             return -0.5 * squares - 0.5 * jnp.sum(latents**2), squares
 
         (value, squares), gradient = jax.value_and_grad(posterior, has_aux=True)(still)
@@ -142,7 +145,7 @@ def track_problem(
 
     def step(point: tuple[Primary, Array], change: Array) -> tuple[Primary, Array]:
         event, _ = point
-        trial, after = there(point, change)
+        trial, after = moved_point(point, change)
         vertex = jnp.where(detector.volume.contains(trial.vertex), trial.vertex, 0.5 * (event.vertex + trial.vertex))
         energy = jnp.clip(trial.kinetic_energy, 0.5 * event.kinetic_energy, 2 * event.kinetic_energy)
         energy = jnp.clip(energy, _LEAST_ENERGY, _MOST_ENERGY)

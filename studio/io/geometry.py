@@ -31,7 +31,7 @@ def read_optical(path: str | os.PathLike[str]) -> tuple[Document, OpticalModel]:
     """As `read_geometry`, for what only optical detectors can do yet. **Raises** `InputError` for a chamber, too."""
     document, model = read_geometry(path)
     if isinstance(model, TPCModel):
-        remedy = "name an optical detector; chambers can be checked, drawn, optimised, and compared with --experiment"
+        remedy = "name an optical detector; chambers can be checked, drawn and optimised"
         raise InputError("only optical detectors can do that yet", file=document.file, remedy=remedy)
     return document, model
 

@@ -72,7 +72,7 @@ def build_tpc(document: Document, model: TPCModel) -> TPC | PixelTPC:
 def _with_pixels(document: Document, model: TPCModel, entry: PixelPlaneModel, volumes: DriftVolumes) -> PixelTPC:
     electronics = {} if model.electronics is None else _given(model.electronics)
     widest = np.max(np.asarray(volumes.widths), axis=0)
-    room = pixel_slots_for(entry.smallest_pitch or entry.pitch, (float(widest[0]), float(widest[1])))
+    room = pixel_slots_for(entry.room, (float(widest[0]), float(widest[1])))
     slots = room if entry.slots is None else (entry.slots[0], entry.slots[1])
     pixels = _at(document, "pixels", lambda: PixelPlane(entry.pitch, entry.pad, slots=slots))
     space_charge = None if model.space_charge is None else _space_charge(model.space_charge)
@@ -133,8 +133,7 @@ def _as_written(made: Any, written: np.ndarray) -> Any:
 
 
 def _plane(model: WirePlaneModel, volumes: DriftVolumes) -> WirePlane:
-    room = model.smallest_pitch or model.pitch
-    slots = model.wires or max(slots_for(room, model.angle, tuple(width)) for width in np.asarray(volumes.widths))
+    slots = model.wires or max(slots_for(model.room, model.angle, tuple(width)) for width in np.asarray(volumes.widths))
     radius = {} if model.wire_diameter is None else {"wire_radius": 0.5 * model.wire_diameter}
     joined = None if model.joined is None else JoinedWires(**model.joined.model_dump())
     return WirePlane(

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -162,17 +162,38 @@ class JoinedModel(StrictModel):
     shift: int
 
 
-class WirePlaneModel(StrictModel):
+class PitchedModel(StrictModel):
+    """What repeats at a pitch, with room for a smaller one."""
+
+    pitch: PositiveLength
+    smallest_pitch: PositiveLength | None = Field(default=None, description="A pitch that there must be room for.")
+
+    @model_validator(mode="after")
+    def _falling(self) -> Self:
+        if self.smallest_pitch is not None and self.smallest_pitch > self.pitch:
+            raise invalid("'smallest_pitch' is larger than the pitch", "give a smaller one, or leave it out")
+        return self
+
+    @property
+    def room(self) -> float:
+        """The pitch that there must be room for."""
+        return self.smallest_pitch or self.pitch
+
+    def refuse_both(self, name: str) -> None:
+        """Raises where `smallest_pitch` and the number `name` both say how much room there is."""
+        if self.smallest_pitch is not None and getattr(self, name) is not None:
+            raise invalid(f"both '{name}' and 'smallest_pitch'", "give one of them")
+
+
+class WirePlaneModel(PitchedModel):
     """Parallel wires, the same at every anode."""
 
     kind: Literal["wire_plane"]
-    pitch: PositiveLength
     angle: Angle = Field(default=0.0, description="Of the wires to `across`, towards direction x across.")
     height: NonNegativeLength = Field(description="Above the last plane, against the drift.")
     bias: Potential
     wire_diameter: PositiveLength | None = None
     offset: Length = Field(default=0.0, description="How far off the middle of the plane its wires stand, across them.")
-    smallest_pitch: PositiveLength | None = Field(default=None, description="A pitch that there must be room for.")
     wires: PositiveInt | None = Field(
         default=None, description="Wires there is room for in each volume; by default as many as the pitch gives."
     )
@@ -180,31 +201,23 @@ class WirePlaneModel(StrictModel):
     read_out: bool = Field(default=True, description="Whether it is read; a grid is not.")
 
     @model_validator(mode="after")
-    def _sensible(self) -> WirePlaneModel:
-        if self.wires is not None and self.smallest_pitch is not None:
-            raise invalid("both 'wires' and 'smallest_pitch'", "give one of them")
-        if self.smallest_pitch is not None and self.smallest_pitch > self.pitch:
-            raise invalid("'smallest_pitch' is larger than the pitch", "give a smaller one, or leave it out")
+    def _sensible(self) -> Self:
+        self.refuse_both("wires")
         return self
 
 
-class PixelPlaneModel(StrictModel):
+class PixelPlaneModel(PitchedModel):
     """Square pads, the same at every anode."""
 
     kind: Literal["pixel_plane"]
-    pitch: PositiveLength
     pad: PositiveLength | None = Field(default=None, description="Side of a pad; by default the pitch.")
-    smallest_pitch: PositiveLength | None = Field(default=None, description="A pitch that there must be room for.")
     slots: Annotated[list[PositiveInt], Two] | None = Field(
         default=None, description="Rows and columns there is room for; by default as many as the pitch gives."
     )
 
     @model_validator(mode="after")
-    def _sensible(self) -> PixelPlaneModel:
-        if self.slots is not None and self.smallest_pitch is not None:
-            raise invalid("both 'slots' and 'smallest_pitch'", "give one of them")
-        if self.smallest_pitch is not None and self.smallest_pitch > self.pitch:
-            raise invalid("'smallest_pitch' is larger than the pitch", "give a smaller one, or leave it out")
+    def _sensible(self) -> Self:
+        self.refuse_both("slots")
         return self
 
 

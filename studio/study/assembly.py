@@ -35,7 +35,6 @@ from ..detector import TPC, Detector
 from ..event import Gun, Primary, half_extents
 from ..event.gun import contained_length
 from ..io.geometry import load_detector
-from ..medium import LiquidArgon
 from ..units import m
 from .as_built import as_built
 from .bounds import natural_bound
@@ -93,11 +92,10 @@ def assemble(
     """
     experiment = file.experiment
     baseline = load_detector(file.geometry)
-    if isinstance(baseline, Detector):
-        file.costs.refuse_unknown(baseline)
+    file.costs.refuse_unknown(baseline)
     chosen = seed if seed is not None else experiment.seed
-    free = {path: _bound(file, baseline, path) for path in experiment.free_paths}
     physics = physics or physics_of(file, baseline)
+    free = {path: _bound(file, baseline, path, physics.needs_ranges) for path in experiment.free_paths}
     groups = draw(file, baseline, jax.random.fold_in(jax.random.key(chosen), 0), experiment.events.count)
     physics = physics.prepared(extremes(baseline, free), groups)
     _check_custom(file, physics, objective, baseline, groups)
@@ -166,7 +164,7 @@ def fits(file: ExperimentFile, detector: Any, events: Primary) -> np.ndarray:
     inside = detector.volume.contains(events.vertex)
     if file.experiment.events.contained:
         room = detector.volume.distance_to_wall(events.vertex, events.direction)
-        inside &= room > contained_length(events.particle, events.kinetic_energy, _argon(detector))
+        inside &= room > contained_length(events.particle, events.kinetic_energy, detector.medium)
     return np.asarray(inside)
 
 
@@ -183,12 +181,8 @@ def _gun(file: ExperimentFile, detector: Any, particle: Particle) -> Gun:
         direction=direction,
         spread=spread,
         contained=events.contained,
-        medium=_argon(detector),
+        medium=detector.medium,
     )
-
-
-def _argon(detector: Any) -> LiquidArgon | None:
-    return detector.medium if isinstance(detector.medium, LiquidArgon) else None
 
 
 def check_paths(file: ExperimentFile, detector: Any, names: Mapping[str, Any], section: str) -> None:
@@ -205,9 +199,12 @@ _FIXED_LEAVES = ("sensors.patch", "sensors.kind")
 # ---- bounds ------------------------------------------------------------------------------------------------------------
 
 
-def _bound(file: ExperimentFile, detector: Any, path: str) -> AbstractBound | Follows:
+def _bound(file: ExperimentFile, detector: Any, path: str, needs_range: bool) -> AbstractBound | Follows:
     check_paths(file, detector, {path: None}, "free")
     wanted = file.experiment.free[path]
+    if needs_range and wanted.between is None and wanted.follows is None:
+        remedy = "write between: [smallest, largest]; the sizes of programs follow from it"
+        raise file.document.error(f"free.{path}", "needs a range", remedy=remedy)
     value = np.asarray(paths.get(detector, path))
     if wanted.follows is not None:
         return _follower(file, detector, path, wanted.follows, wanted.factor)
@@ -218,13 +215,6 @@ def _bound(file: ExperimentFile, detector: Any, path: str) -> AbstractBound | Fo
 
 
 def _range(file: ExperimentFile, detector: Any, path: str, wanted: Bound, value: np.ndarray) -> AbstractBound:
-    if (
-        wanted.between is None
-        and isinstance(detector, TPC)
-        and path.startswith(("planes.", "volumes.", "electronics."))
-    ):
-        remedy = "write between: [smallest, largest]; the sizes of programs follow from it"
-        raise file.document.error(f"free.{path}", "needs a range", remedy=remedy)
     if wanted.between is None:
         return natural_bound(detector, path)
     low, high = wanted.between

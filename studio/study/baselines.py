@@ -20,9 +20,8 @@ from .._checks import InputError
 from ..design import Evaluation, Optimisation, Record, Solution, audit, black_box, greedy, random_designs
 from ..design.loop import REFERENCE_INTERVAL
 from ..design.search import Search
-from ..detector import Detector
 from ..execution import AbstractRunner
-from ..io.geometry import load_optical, save_detector
+from ..io.geometry import load_detector, save_detector
 from .assembly import Assembly, assemble
 from .bounds import natural_bound
 from .choosing import WEIGHT
@@ -308,7 +307,7 @@ class _Work:
         return self._kept(name, solution.tree, *ended, meter, curve, solution.evaluations)
 
     def _kept(
-        self, name: str, design: Detector | None, status: str, reason: str, meter: _Meter, curve: list, evaluations: int
+        self, name: str, design: Any, status: str, reason: str, meter: _Meter, curve: list, evaluations: int
     ) -> dict[str, Any]:
         """A design on disk, judged as the file says it, on all events; `curve`: (simulated events, best objective) pairs."""
         found = {
@@ -325,7 +324,7 @@ class _Work:
             return found
         path = self.ledger.directory / f"{name}.yaml"
         save_detector(design, path)
-        read = load_optical(path)
+        read = load_detector(path)
         (judged,) = meter.evaluation.forward([(read, 0)])
         audited = audit(read, self.assembly.constraints)
         return found | {
@@ -367,7 +366,7 @@ class _Work:
             }
         )
 
-    def _bound(self, tree: Detector, free: Sequence[str] | None = None) -> BoundEvaluation:
+    def _bound(self, tree: Any, free: Sequence[str] | None = None) -> BoundEvaluation:
         """The objective over the events of the experiment, for designs that differ from `tree` in the free leaves."""
         experiment = self.assembly.experiment
         paths = experiment.free_paths if free is None else tuple(free)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..io.document import load_document
 from ..io.geometry import check_geometry, load_detector, read_geometry
+from .constraint_models import TRANSPARENT
 from .cost_table import shipped_costs
 from .experiment_file import read_experiment
 
 if TYPE_CHECKING:
     from ..design import Audit
     from ..detector import TPC
-
-TRANSPARENT = 0.999
-"""The part of the charge that planes of a sound design let through to the collection plane."""
 
 
 def check_file(path: Path, *, before_physics: Callable[[], None] = lambda: None) -> dict[str, Any]:

@@ -80,11 +80,15 @@ class KeepOut(StrictModel):
     clearance: NonNegativeLength = 0.0
 
 
+TRANSPARENT = 0.999
+"""The part of the charge that planes of a sound design let through to the collection plane."""
+
+
 class Transparency(StrictModel):
     """The part of the drifting electrons that the planes of wires let through to the collection plane."""
 
     kind: Literal["transparency"]
-    at_least: Annotated[float, Quantity("fraction", above=0.0, at_most=1.0)] = 0.999
+    at_least: Annotated[float, Quantity("fraction", above=0.0, at_most=1.0)] = TRANSPARENT
 
 
 class CathodeVoltage(StrictModel):

@@ -128,12 +128,12 @@ class Costs:
             "medium": float(found.medium) / 1e6,
         }
 
-    def refuse_unknown(self, detector: Detector) -> None:
+    def refuse_unknown(self, detector: Detector | AbstractTPC) -> None:
         """**Raises** `InputError` for a sensor type or medium of the table that neither the studio nor the detector knows: such
         an entry would never count."""
-        from ..detector import sensor_type_names
+        from ..detector import Detector, sensor_type_names
 
-        own_types = (entry.name for entry in detector.sensors.types)
+        own_types = [entry.name for entry in detector.sensors.types] if isinstance(detector, Detector) else []
         self._refuse_unknown("sensors", "no such sensor type", {*sensor_type_names(), *own_types})
         media = {*shipped_costs().table.media, type(detector.medium).__name__.lower()}
         self._refuse_unknown("media", "no such medium", media)

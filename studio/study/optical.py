@@ -52,7 +52,7 @@ class OpticalPhysics(AbstractPhysics):
         return jnp.stack([jnp.sqrt(jnp.sum(variances[:3])), direction, energy])
 
     def natural_information(self, information: Information, event: Primary) -> Float[Array, "k k"]:
-        return information.matrix * information.scale[:, None] * information.scale[None, :]
+        return information.natural
 
     def sample(self, detector: Detector, event: Primary, key: PRNGKeyArray) -> Readout:
         return self.simulator.sample(detector, event, key)

@@ -50,10 +50,12 @@ def estimates(found: Reconstruction) -> Estimates:
 class AbstractPhysics(eqx.Module):
     """A simulator with its inference, as studies use them. Picklable: workers get a copy.
 
-    `quantities`: what resolutions are given for: `QUANTITIES`, and behind them what a family has besides.
+    `quantities`: what resolutions are given for: `QUANTITIES`, and behind them what a family has besides. `needs_ranges`:
+    whether free leaves must say how far they may go, since the sizes of programs follow from that.
     """
 
     quantities: ClassVar[tuple[str, ...]] = QUANTITIES
+    needs_ranges: ClassVar[bool] = False
 
     def prepared(self, designs: Sequence[Any], groups: Sequence[Any]) -> AbstractPhysics:
         """This physics for any of these groups of events in detectors between these designs; for families whose programs

@@ -14,9 +14,9 @@ from jaxtyping import Float
 from .. import paths
 from .._checks import InputError, choice_remedy
 from ..design import Robust
-from ..detector import Detector
+from ..detector import AbstractTPC, Detector
 from ..execution import AbstractRunner
-from ..io.geometry import load_optical
+from ..io.geometry import load_detector
 from .as_built import as_built
 from .assembly import assemble
 from .experiment_file import ExperimentFile
@@ -64,10 +64,10 @@ def tolerate(
     `tolerance.json` in the study's directory, too, and drawn in `figures/tolerance.png`.
 
     **Raises** `InputError` where the study has no design yet, nothing differs from the drawing, less than one sensor is dead,
-    or a path does not exist.
+    sensors differ of a chamber, which has none, or a path does not exist.
     """
     assembly = assemble(file, physics)
-    designs = {name: load_optical(path) for name, path in study_designs(directory).items()}
+    designs = {name: load_detector(path) for name, path in study_designs(directory).items()}
     chosen = assembly.experiment.seed + _OTHERS if seed is None else seed
     built = {name: _Built(design, tolerances, chosen) for name, design in designs.items()}
     drawn = assembly.objective.objective if isinstance(assembly.objective, Robust) else assembly.objective
@@ -77,7 +77,7 @@ def tolerate(
         return ShardedObjective(drawn, designs[name], free, runner, shard=assembly.experiment.optimiser.shard)
 
     objective = objective_of("baseline")
-    alike = designs["baseline"].sensors.count == designs["optimum"].sensors.count
+    alike = _sensors(designs["baseline"]) == _sensors(designs["optimum"])
     objectives = {"baseline": objective, "optimum": objective if alike else objective_of("optimum")}
     observer.stage("tolerance", samples + 1, 0)
     values: dict[str, list[float]] = {name: [] for name in designs}
@@ -123,14 +123,23 @@ def _draw(report: Mapping[str, Any], directory: Path, observer: AbstractObserver
         observer.note(f"no picture was written: {error}")
 
 
+def _sensors(design: Detector | AbstractTPC) -> int:
+    return design.sensors.count if isinstance(design, Detector) else 0
+
+
 class _Built:
     """`(design, sample) -> detector` as it may be built: the same errors for every design of as many sensors."""
 
-    def __init__(self, design: Detector, tolerances: Tolerances, seed: int):
+    def __init__(self, design: Detector | AbstractTPC, tolerances: Tolerances, seed: int):
         self.relative, self.seed = dict(tolerances.relative), seed
-        self.dead = round(tolerances.dead * design.sensors.count)
+        self.dead = round(tolerances.dead * _sensors(design))
+        for key, value in (("--position", tolerances.position_error), ("--dead", tolerances.dead)):
+            if value and not isinstance(design, Detector):
+                raise InputError(
+                    "a chamber has no photosensors", key=key, value=value, remedy="give --relative instead"
+                )
         if tolerances.dead and not self.dead:
-            problem = f"less than one of the {design.sensors.count} sensors"
+            problem = f"less than one of the {_sensors(design)} sensors"
             raise InputError(problem, key="--dead", value=tolerances.dead, remedy="raise it or leave it out")
         if not (tolerances.position_error or self.dead or self.relative):
             remedy = "give --position, --dead or --relative"
@@ -140,19 +149,20 @@ class _Built:
             if path not in leaves:
                 remedy = choice_remedy(path, leaves)
                 raise InputError("no such leaf of the detector", key="--relative", value=path, remedy=remedy)
-        self._moved = jax.jit(
-            as_built(design, position_error=tolerances.position_error, dead=self.dead, seed=seed).__call__
-        )
+        self._sensors = None
+        if isinstance(design, Detector):
+            errors = as_built(design, position_error=tolerances.position_error, dead=self.dead, seed=seed)
+            self._sensors = jax.jit(errors.__call__)
         names = {"sensors.uv": tolerances.position_error, "sensors.weight": self.dead}
         self.paths = [*(name for name, used in names.items() if used), *self.relative]
 
-    def __call__(self, design: Detector, sample: int) -> Detector:
+    def __call__(self, design: Any, sample: int) -> Any:
         factors = np.random.default_rng([self.seed, sample, 1]).standard_normal(len(self.relative))
         changed = {
             path: np.asarray(paths.get(design, path)) * np.exp(width * factor)
             for (path, width), factor in zip(self.relative.items(), factors, strict=True)
         }
-        return paths.replace(self._moved(design, sample), changed)
+        return paths.replace(design if self._sensors is None else self._sensors(design, sample), changed)
 
 
 def _spread(values: Float[np.ndarray, " samples+1"]) -> dict[str, float]:

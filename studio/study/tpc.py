@@ -8,7 +8,6 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._checks import whole_number
@@ -22,12 +21,12 @@ from ..simulation.tpc import WireReadout
 from ..units import mm, ns
 from .physics import QUANTITIES, AbstractPhysics, Estimates, estimates
 
-TIME_PRECISION = 100.0 * ns
-"""How well light tells when an event was: 100 ns are 0.16 mm of drift, and matter to nothing."""
+TIME_PRECISION = 10.0 * ns
+"""How well light tells when an event was, taken for what prompt scintillation of 6 ns gives: 0.016 mm of drift, a tenth of what
+wires tell of a vertex."""
 
 _SCALE = "medium.w_ion"  # what multiplies all charge of an event
 _IRRATIONAL = (2**0.5, 3**0.5, 5**0.5)  # parts of a millimetre of a vertex along these are even in [0, 1)
-_PREPARED = 16  # events of a group, at most, that windows are made for: sizes are rounded up
 
 
 class TPCPhysics(AbstractPhysics):
@@ -47,6 +46,7 @@ class TPCPhysics(AbstractPhysics):
     """
 
     quantities: ClassVar[tuple[str, ...]] = (*QUANTITIES, "dedx")
+    needs_ranges: ClassVar[bool] = True
 
     nuisance: tuple[tuple[str, float | None], ...] = eqx.field(static=True)
     simulator: TPCSimulator
@@ -66,12 +66,12 @@ class TPCPhysics(AbstractPhysics):
         self.phases = whole_number("phases", phases)
 
     def prepared(self, designs: Sequence[TPC], groups: Sequence[Primary]) -> TPCPhysics:
-        """With windows that hold these events in all of these designs: of every group, the events that reach farthest."""
-        made = dict(self.simulators)
-        for group in groups:
-            chosen = np.argsort(-np.asarray(group.kinetic_energy))[:_PREPARED]
-            made[group.particle] = self.simulator.fitted(designs, [group[int(index)] for index in chosen])
-        return TPCPhysics(dict(self.nuisance), self.simulator, made, self.phases)
+        """With windows that hold every one of these events in all of these designs."""
+        made = {
+            group.particle: self.simulator.fitted(designs, [group[index] for index in range(group.count)])
+            for group in groups
+        }
+        return TPCPhysics(dict(self.nuisance), self.simulator, dict(self.simulators) | made, self.phases)
 
     def information(self, detector: TPC, event: Primary) -> Information:
         """Fisher information of vertex, direction, energy, and of the scale of the charge: its mean over phases."""
@@ -87,7 +87,7 @@ class TPCPhysics(AbstractPhysics):
 
     def natural_information(self, information: Information, event: Primary) -> Float[Array, "6 6"]:
         """With the scale of charge known as well as the nuisances say: exactly, where it is none of them."""
-        matrix = _natural(information)
+        matrix = information.natural
         prior = dict(self.nuisance).get(_SCALE, 0.0)
         if prior == 0:
             return matrix[:6, :6]
@@ -99,7 +99,7 @@ class TPCPhysics(AbstractPhysics):
         relative σ of the scale of charge where that is free."""
         covariance = inverse_positive(self.natural_information(information, event))
         variances = jnp.diag(covariance) * information.scale[:6] ** 2
-        of_charge = jnp.sqrt(inverse_positive(_natural(information))[6, 6]) * NUISANCE_STEP
+        of_charge = jnp.sqrt(inverse_positive(information.natural)[6, 6]) * NUISANCE_STEP
         vertex, direction = jnp.sqrt(jnp.sum(variances[:3])), jnp.sqrt(jnp.sum(variances[3:5]))
         return jnp.stack([vertex, direction, jnp.sqrt(variances[5]) / event.kinetic_energy, of_charge])
 
@@ -112,10 +112,6 @@ class TPCPhysics(AbstractPhysics):
     def reconstruct(self, detector: TPC, particle: str, readouts: WireReadout) -> Estimates:
         found = reconstruct(self.simulators[particle], detector, readouts, particle=particle)
         return estimates(found)
-
-
-def _natural(information: Information) -> Float[Array, "k k"]:
-    return information.matrix * information.scale[:, None] * information.scale[None, :]
 
 
 def _beside(detector: TPC, event: Primary, phase: float | Array = 0.0) -> TPC:

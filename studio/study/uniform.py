@@ -9,14 +9,14 @@ import equinox as eqx
 import numpy as np
 
 from .._checks import InputError
-from ..detector import Detector, PhotosensorArray
+from ..detector import AbstractTPC, Detector, PhotosensorArray
 from ..detector.layouts import fibonacci_sphere
 from ..geometry import AbstractVolume, Box, Cylinder, Sphere
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
-def uniform_layout(detector: Detector, counts: Mapping[int, int] | None = None) -> Detector:
+def uniform_layout(detector: Detector | AbstractTPC, counts: Mapping[int, int] | None = None) -> Detector:
     """The same detector with sensors of the same types and sizes spread evenly over each patch.
 
     `counts`: how many stand on a patch, by its index; by default as many as there are places get their share by area on every
@@ -24,8 +24,10 @@ def uniform_layout(detector: Detector, counts: Mapping[int, int] | None = None) 
     42 (2010) 49; on a disc the sunflower of Vogel, Math. Biosci. 44 (1979) 179), which exists for any number of them. Their
     faces stay within the edges of the patch; several types alternate.
 
-    **Raises** `InputError` for a volume that is no cylinder, sphere or box.
+    **Raises** `InputError` for a volume that is no cylinder, sphere or box, and for a chamber, which has no sensors to spread.
     """
+    if not isinstance(detector, Detector):
+        raise InputError("has no photosensors to spread", key="sensors", remedy="name an optical detector")
     volume, sensors = detector.volume, detector.sensors
     areas = _areas(volume)
     if counts is None:

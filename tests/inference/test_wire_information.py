@@ -3,6 +3,7 @@ covariance C of the noise between samples, wire by wire."""
 
 import functools
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,6 +85,30 @@ def test_scattering_limits_the_direction():
     for name, alone in zip(("direction.1", "direction.2"), unscattered, strict=True):
         assert 0.018 < sigma[name] < 0.072
         assert sigma[name] > 10 * alone
+
+
+def test_what_is_wanted_and_known_is_marginalized_by_hand():
+    """Places and the scale of the charge, with light that tells the time to 20 ns and a calibration of 1 %: the covariance is a
+    block of the inverse of the whole information, with (step / σ)² where something else is known and 1 for each latent."""
+    detector, event, simulator = setting()
+    still = jnp.zeros(simulator.latent_count(event))
+    likelihood, groups, priors = likelihood_of(simulator), groups_of(event), {"medium.w_ion": 0.01}
+    whole = eqx.filter_jit(information_matrix)(simulator, likelihood, detector, event, still, groups, priors)
+    steps = np.array([*np.asarray(scales(event, groups)), 0.01 * float(detector.medium.w_ion)])
+    before = np.zeros(len(whole))
+    before[6], before[7], before[8:] = (steps[6] / 20.0) ** 2, 1.0, 1.0
+    kept = [0, 1, 2, 7]
+    expected = np.linalg.inv(np.asarray(whole) + np.diag(before))[np.ix_(kept, kept)]
+
+    def asked(event):
+        wanted = ("vertex", "medium.w_ion")
+        return fisher_information(simulator, detector, event, wanted, priors, known={"time": 20.0})
+
+    found = jax.jit(asked)(event)
+    size = steps[kept] * np.sqrt(np.diag(expected))
+    expected = expected / np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    assert found.names == ("vertex.x", "vertex.y", "vertex.z", "medium.w_ion")
+    assert np.asarray(found.covariance()) / np.outer(size, size) == pytest.approx(expected, abs=1e-8)
 
 
 def test_pearson_of_noise_alone_is_the_number_of_samples():
