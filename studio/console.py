@@ -208,6 +208,36 @@ def show_baselines(report: Mapping[str, Any]) -> None:
     console.print(f"an event with its gradient counts {budget['gradient_cost']:g} times{took}", soft_wrap=True)
 
 
+def show_scan(report: Mapping[str, Any]) -> None:
+    """The table of a scan: the objective, its slope and its terms at every value."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
+    rows = report["rows"]
+    terms = list(rows[0]["terms"])
+    beside = any("difference" in row for row in rows)
+    table = Table(title=f"Along {report['path']}, {report['events']} events")
+    for column in (
+        "value",
+        "objective",
+        "slope",
+        *(["difference"] if beside else []),
+        *(terms if len(terms) > 1 else []),
+    ):
+        table.add_column(column, justify="right")
+    table.add_column("feasible")
+    for row in rows:
+        table.add_row(
+            number(row["value"]),
+            f"{row['objective']:.5f}",
+            f"{row['slope']:+.5g}",
+            *([f"{row['difference']:+.5g}" if "difference" in row else ""] if beside else []),
+            *(number(row["terms"][term]) for term in (terms if len(terms) > 1 else [])),
+            "yes" if row["feasible"] else "NO",
+        )
+    console.print(table)
+    if report["minimum"] is not None:
+        console.print(f"between its ends the curve is lowest at {number(report['minimum'])}", style="bold")
+
+
 def _failed(validation: Mapping[str, Any]) -> str:
     words = []
     for design, measured in validation["measured"].items():

@@ -116,11 +116,13 @@ def test_json_is_one_object_and_everything_else_goes_to_standard_error(folder, c
     fine = Finding(name="tried", state="ok", detail="well")
     for name in ("devices", "opengl", "ray"):
         monkeypatch.setattr(programs, name, lambda timeout: fine)
+    (folder / "number.yaml").write_text(EXPERIMENT.replace("sensors.uv: {}", "volume.radius: {between: [1.5 m, 3 m]}"))
     lines = [
         ("optimise study.yaml --out run --skip-gradient-check", "optimise: 3/3"),
         ("optimise study.yaml --out quiet --skip-gradient-check --quiet", ""),
         ("baselines study.yaml --out ways", "gradient: 3/3"),
         ("resume run", ""),
+        ("scan number.yaml volume.radius --points 2", "scan: 2/2"),
         ("certify run --moves 2", "certify: "),
         ("tolerance run --dead 0.1 --samples 4", "tolerance: 5/5"),
         ("validate run --events 20", "measure: 4/4"),

@@ -145,6 +145,59 @@ def baselines(
 
 
 @commands.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@click.argument("path")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory of the results [default: runs/NAME_scan].")
+@click.option("--points", type=click.IntRange(2), default=9, show_default=True, help="How many values over the range.")
+@click.option("--at", "values", type=float, multiple=True, help="A value of its own, in mm, V or ns; may be repeated.")
+@click.option("--differences", is_flag=True, help="Central differences beside the slopes, for three times the work.")
+@seed_option
+@running_options
+@quiet_option
+@json_option
+def scan(
+    experiment: Path,
+    path: str,
+    out: Path | None,
+    points: int,
+    values: tuple[float, ...],
+    differences: bool,
+    seed: int | None,
+    running: Running,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Draw the objective of EXPERIMENT along one free number, PATH, as in planes.0.pitch.
+
+    What follows the number moves with it. What lies in the directory already is not computed again.
+    """
+    from ..study.experiment_file import read_experiment
+
+    file = read_experiment(experiment).with_values({} if seed is None else {"seed": seed})
+    directory = out or Path("runs") / f"{experiment.stem}_scan"
+    start_jax()
+    from ..console import show_scan
+    from ..study import scan as curve
+
+    with at_work(running, quiet) as (runner, observer):
+        report = curve.scan(
+            file,
+            directory,
+            path,
+            runner=runner,
+            observer=observer,
+            values=values or None,
+            points=points,
+            differences=differences,
+        )
+    if as_json:
+        print_json(report)
+    else:
+        show_scan(report)
+        print(f"all of it is in {directory}")
+
+
+@commands.command()
 @click.argument("study", type=click.Path(path_type=Path))
 @running_options
 @tracking_option

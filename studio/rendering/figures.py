@@ -24,6 +24,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import ArrayLike
+from scipy.interpolate import CubicHermiteSpline
 
 from .._checks import InputError
 from ..detector import Detector
@@ -172,6 +173,51 @@ def search_plot(
         axes.set_ylabel("best objective")
         axes.grid(color="#dddddd", linewidth=0.7)
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0.0)
+        return _write(figure, path)
+
+
+def scan_plot(
+    name: str, rows: Sequence[Mapping[str, Any]], minimum: float | None, path: str | os.PathLike[str]
+) -> Figure:
+    """The objective along one number, with its slope at every point as a tangent and cubic pieces between them; and below, by how much every term changes.
+
+    `name`: of the number, at the axis; `rows`: in the order of their `value`, with `objective`, `slope`, `terms` and whether they
+    are `feasible`; `minimum`: where the curve is lowest between its ends, or None. **Raises** `InputError` where there are no rows.
+    """
+    if not rows:
+        raise InputError("no points", key="rows", remedy="give at least one")
+    places, values, slopes = (np.array([row[key] for row in rows], float) for key in ("value", "objective", "slope"))
+    kept = np.array([row["feasible"] for row in rows], bool)
+    terms = {term: np.array([row["terms"][term] for row in rows], float) for term in rows[0]["terms"]}
+    lowest, reach = int(np.argmin(values)), 0.25 * np.min(np.diff(places), initial=np.inf)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.0, 7.0), layout="constrained")
+        FigureCanvasAgg(figure)
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        if len(places) > 1:
+            along = np.linspace(places[0], places[-1], 400)
+            upper.plot(along, CubicHermiteSpline(places, values, slopes)(along), color=WALL, linewidth=1.2)
+        if np.isfinite(reach):
+            ends = np.array([-reach, reach])
+            tangents = [
+                np.stack([x + ends, y + slope * ends], -1) for x, y, slope in zip(places, values, slopes, strict=True)
+            ]
+            upper.add_collection(LineCollection(tangents, colors=PALETTE[0], linewidths=2.2, label="slope"))
+        upper.scatter(places[kept], values[kept], s=28, color=INK, zorder=3, label="objective")
+        if not kept.all():
+            upper.scatter(
+                places[~kept], values[~kept], s=28, color="white", edgecolor=INK, zorder=3, label="breaks a limit"
+            )
+        if minimum is not None:
+            upper.axvline(minimum, color=PALETTE[1], linewidth=1.4, linestyle="--", label=f"minimum at {minimum:.4g}")
+        upper.set_ylabel("objective")
+        for (term, along), colour in zip(terms.items(), _cycle(len(terms)), strict=True):
+            lower.plot(places, along - along[lowest], color=colour, linewidth=2.2, marker="o", markersize=4, label=term)
+        lower.set_ylabel("change of each term")
+        lower.set_xlabel(name)
+        for axes in (upper, lower):
+            axes.grid(color="#dddddd", linewidth=0.7)
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0.0)
         return _write(figure, path)
 
 

@@ -137,9 +137,17 @@ def test_charge_of_a_known_scale_tells_the_energy_better():
     assert scale["free"] == pytest.approx(np.sqrt(covariance[6, 6]) / float(LiquidArgon().w_ion), rel=1e-6)
 
 
-def test_resolutions_are_smooth_in_the_pitch():
-    """Five steps of 0.01 mm. Second differences of ln σ of vertex, direction, energy and scale were 8e-4, 2e-3, 2e-4 and 2e-3 with
-    wires that stay where they are; with wires that stay beside the vertex what is left is the curve's own bend, 1e-6 to 1e-4."""
-    physics, information = resolution()
-    logs = np.log([physics.resolutions(information(3.0 + 0.01 * step), PROTON) for step in range(5)])
-    assert np.all(np.max(np.abs(np.diff(logs, 2, axis=0)), axis=0) < [2e-5, 5e-5, 6e-5, 2e-4])
+def test_resolutions_are_smooth_in_the_pitch(monkeypatch):
+    """Five steps of 0.01 mm: second differences of ln σ of vertex, direction, energy and scale, with wires that stay beside the
+    vertex and with wires that stay where they are. Measured 2e-5, 3e-6, 1e-4 and 5e-4 against 2e-2, 2e-3, 1e-3 and 6e-3: of
+    vertex and direction the curve's own bend is left; of energy and scale also the track's end, which moves from wire to wire.
+    """
+
+    def roughness(physics, information):
+        logs = np.log([physics.resolutions(information(3.0 + 0.01 * step), PROTON) for step in range(5)])
+        return np.max(np.abs(np.diff(logs, 2, axis=0)), axis=0)
+
+    smooth = roughness(*resolution())
+    monkeypatch.setattr("studio.study.tpc._beside", lambda detector, event, phase: detector)
+    rough = roughness(*resolution.__wrapped__())
+    assert np.all(smooth < rough / [100, 100, 5, 5]), (smooth, rough)

@@ -56,7 +56,7 @@ def _scene(law, particle: str, seed: int) -> dict:
         ),
         "vertex": jnp.asarray(random.uniform([-30, -30, -130], [30, 30, -70])),
         "direction": jnp.asarray(direction),
-        "kinetic_energy": jnp.asarray(random.uniform(0.8, 1.2) * (150.0 if particle == "proton" else 300.0)),
+        "kinetic_energy": jnp.asarray(random.uniform(0.8, 1.2) * (150.0 if particle == "proton" else 120.0)),
         "time": jnp.asarray(random.uniform(0, 100)),
         "latents": jnp.asarray(random.normal(size=track_latent_count(SEGMENTS))),
     }
