@@ -2,8 +2,9 @@
 
 The derivative of what is measured is taken in two halves: of every channel with respect to what the event sends out, and of
 that with respect to the parameters (forward, once for all channels). The first half is taken in reverse where a channel measures
-few numbers, so that the number of parameters does not matter; and forward, one parameter at a time, where it measures more
-numbers than there are parameters, or where the simulator computes all channels together.
+few numbers, so that the number of parameters does not matter; and forward, in the simulator's own way, where it measures more
+numbers than there are parameters, or where the simulator computes all channels together. Nuisances that change how things are
+received, and not only what is sent out, are then followed one parameter at a time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -139,16 +141,22 @@ def _rows(
         moved_event = moved(event, groups, parts[0] * event_scale)
         return simulator.emit(replace(detector, values), moved_event, latents + parts[-1]), values
 
-    def measured_from(emitted: Any, values: Mapping[str, Array], channels: Array) -> tuple[Array, Array]:
-        there = replace(detector, values)
-        found = likelihood.measured(there, simulator.receive(there, emitted, channels))
-        columns = [[leaf.reshape(leaf.shape[0], -1) for leaf in kind] for kind in found]
+    def numbers_of(there: Any, received: Any) -> tuple[Array, Array]:
+        columns = [[leaf.reshape(leaf.shape[0], -1) for leaf in kind] for kind in likelihood.measured(there, received)]
         mean, information = (jnp.concatenate(parts, axis=-1) for parts in zip(*columns, strict=True))
         return mean, information
+
+    def measured_from(emitted: Any, values: Mapping[str, Array], channels: Array) -> tuple[Array, Array]:
+        there = replace(detector, values)
+        return numbers_of(there, simulator.receive(there, emitted, channels))
 
     still = jnp.zeros(total, dtype)
     numbers = jax.eval_shape(lambda: measured_from(*sent(still), jnp.zeros(1, int)))[0].shape[-1]
     if numbers > total or simulator.together:
+        if not any(simulator.receives_by(path) for path in nominal):
+            return functools.partial(
+                _along, simulator, detector, lambda change: sent(change)[0], numbers_of, still
+            ), total
 
         def of_parameters(change: Array, channels: Array) -> tuple[Array, Array]:
             return measured_from(*sent(change), channels)
@@ -169,6 +177,24 @@ def _rows(
         return (slopes @ directions.T).astype(jnp.float64), information
 
     return rows, total
+
+
+def _along(
+    simulator: AbstractSimulator,
+    detector: Any,
+    sent: Callable[[Array], Any],
+    numbers_of: Callable[[Any, Any], tuple[Array, Array]],
+    still: Array,
+    channels: Array,
+) -> tuple[Float[Array, "n k all"], Float[Array, "n k"]]:
+    """Derivatives of what channels measure along all changes of what is `sent`, and the information of each number."""
+    linear: Any = jax.linearize(lambda change: eqx.partition(sent(change), eqx.is_inexact_array), still, has_aux=True)
+    moving, push, fixed = linear
+    changes = jax.vmap(push)(jnp.eye(still.shape[0], dtype=still.dtype))
+    received, slopes = simulator.receive_along(detector, eqx.combine(moving, fixed), changes, channels)
+    linear = jax.linearize(lambda given: numbers_of(detector, given), received, has_aux=True)
+    _, measure, information = linear
+    return jax.vmap(measure, out_axes=-1)(slopes).astype(jnp.float64), information
 
 
 def _forward(

@@ -85,7 +85,7 @@ def bucket_of(simulator: TPCSimulator, detector: TPC, needed: Needs) -> Bucket:
 
 def spectra_for(simulator: TPCSimulator, detector: TPC, samples: int) -> Spectra:
     """Responses of all planes for windows of so many samples."""
-    size = GridSize(simulator.bins, 4, samples, 4, 4, 1)
+    size = GridSize(simulator.bins, 4, samples, 4, 4, 1, 4)
     return simulator.with_windows(Windows((size,) * len(detector.read_planes), 1, 0, False)).responses(detector)
 
 

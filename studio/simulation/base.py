@@ -6,6 +6,7 @@ import abc
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
@@ -56,3 +57,14 @@ class AbstractSimulator(eqx.Module):
     @abc.abstractmethod
     def receive(self, detector: Any, emitted: Any, channels: Array) -> Any:
         """What the channels with indices `channels (n,)` receive of what `emit` sent out."""
+
+    def receives_by(self, path: str) -> bool:
+        """Whether `receive` follows this leaf of the detector in another way than through what is sent out."""
+        return True
+
+    def receive_along(self, detector: Any, emitted: Any, changes: Any, channels: Array) -> tuple[Any, Any]:
+        """`receive`, and its derivatives along `changes` of what is sent out: a pytree like the real numbers of that, with a
+        leading axis."""
+        moving, fixed = eqx.partition(emitted, eqx.is_inexact_array)
+        received, push = jax.linearize(lambda sent: self.receive(detector, eqx.combine(sent, fixed), channels), moving)
+        return received, jax.lax.map(jax.checkpoint(push), changes)

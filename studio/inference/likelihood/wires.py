@@ -7,7 +7,7 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Complex, Float, Int
 
 from ...detector import TPC, ColdElectronics
 from ...simulation.tpc import Windows, WireReadout, WireVoltages
@@ -34,7 +34,7 @@ class WireLikelihood(AbstractLikelihood):
 
     def measured(self, detector: TPC, received: WireVoltages) -> tuple[Measured]:
         """Whitened transforms `(wires, 2 frequencies)`; nothing is known where there is no wire."""
-        found = self._whitened(detector, received.voltage, received.length)
+        found = _whitened(detector, received.transform, received.length, received.samples)
         known = jnp.broadcast_to((received.length > 0)[:, None], found.shape)
         return (Measured(found, known.astype(found.dtype)),)
 
@@ -47,15 +47,16 @@ class WireLikelihood(AbstractLikelihood):
         counts = jnp.concatenate([plane.values.reshape(-1, plane.values.shape[-1]) for plane in readout.planes])
         voltage = electronics.voltage(counts[channels])
         lengths = jnp.concatenate([length.reshape(-1) for length in readout.lengths(detector)])[channels]
-        observed = self._whitened(detector, voltage, lengths)
+        observed = _whitened(detector, jnp.fft.rfft(voltage, axis=-1), lengths, voltage.shape[-1])
         squares = jnp.sum(of_wires.information * (observed - of_wires.mean) ** 2, axis=-1)
         return Judged(-0.5 * squares, squares)
 
-    def _whitened(
-        self, detector: TPC, voltage: Float[Array, "n samples"], length: Float[Array, " n"]
-    ) -> Float[Array, "n numbers"]:
-        transform = jnp.fft.rfft(voltage, axis=-1) * whitening(detector.electronics, length, voltage.shape[-1])
-        return jnp.concatenate([transform.real, transform.imag], axis=-1)
+
+def _whitened(
+    detector: TPC, transform: Complex[Array, "n frequencies"], length: Float[Array, " n"], samples: int
+) -> Float[Array, "n numbers"]:
+    white = transform * whitening(detector.electronics, length, samples)
+    return jnp.concatenate([white.real, white.imag], axis=-1)
 
 
 def whitening(

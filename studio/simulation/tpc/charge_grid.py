@@ -33,7 +33,7 @@ _ROWS = 256  # added at a time: memory follows it
 
 class GridSize(NamedTuple):
     """Static sizes: `bins` a pitch, `wires` and `samples` of the grid, `patch_bins` and `patch_samples` that one row covers,
-    `parts` into which every row is cut along its track."""
+    `parts` into which every piece of track is cut for that, and `patch`, wires that a whole piece reaches."""
 
     bins: int
     wires: int
@@ -41,6 +41,7 @@ class GridSize(NamedTuple):
     patch_bins: int
     patch_samples: int
     parts: int
+    patch: int
 
 
 class GridOrigin(NamedTuple):
@@ -63,6 +64,25 @@ class Lattice(Protocol):
     def number(self, coordinate: Float[Array, "..."]) -> Float[Array, "..."]: ...
 
 
+class Pieces(eqx.Module):
+    """Straight pieces of track as one plane sees them.
+
+    **Fields** `(pieces,)`: `electrons`; `place` of the middle across the wires in pitches, the wire number where one stands; `across`
+    and `depth`: by how many pitches, and by how many samples earlier, its end lies than its beginning; `width`, the standard
+    deviation by transverse diffusion in pitches; `sample`, the mean time in samples, and `variance`, that by longitudinal
+    diffusion, in samples squared; `volume`.
+    """
+
+    electrons: Float[Array, " pieces"]
+    place: Float[Array, " pieces"]
+    across: Float[Array, " pieces"]
+    width: Float[Array, " pieces"]
+    sample: Float[Array, " pieces"]
+    depth: Float[Array, " pieces"]
+    variance: Float[Array, " pieces"]
+    volume: Int[Array, " pieces"]
+
+
 class Pulses(eqx.Module):
     """Rows of charge as one plane sees them.
 
@@ -80,34 +100,47 @@ class Pulses(eqx.Module):
     volume: Int[Array, " rows"]
 
 
-def pulses(
-    charge: AnodeCharge, plane: Lattice, volumes: DriftVolumes, begin: Float[Array, ""], tick: float, parts: int = 1
-) -> Pulses:
-    """What a plane sees of charge whose samples are taken every `tick` ns from `begin` on; rows are cut into `parts`.
-
-    The pieces of a row are boxes across the wires and normal densities of the same variance in time.
-    """
+def pieces(charge: AnodeCharge, plane: Lattice, volumes: DriftVolumes, begin: Float[Array, ""], tick: float) -> Pieces:
+    """What a plane sees of charge whose samples are taken every `tick` ns from `begin` on."""
     axes = volumes.axes[charge.volume]
-    at = (jnp.arange(parts) + 0.5) / parts - 0.5
     extent = jnp.einsum("nij,nj->ni", axes, charge.extent)
     flat = jnp.einsum("nij,nj->ni", axes[:, 1:], charge.position - volumes.anode[charge.volume]) @ plane.across
-    across, depth = extent[:, 1:] @ plane.across, extent[:, 0] / charge.velocity
-    # The end of a track that is nearer to the anode arrives earlier.
-    time = charge.time[:, None] - at * depth[:, None]
-    variance = charge.longitudinal_variance / charge.velocity**2 + (depth / parts) ** 2 / 12
+    return Pieces(
+        electrons=charge.electrons,
+        place=plane.number(flat),
+        across=extent[:, 1:] @ plane.across / plane.pitch,
+        width=charge.transverse_spread / plane.pitch,
+        sample=(charge.time - begin) / tick,
+        depth=extent[:, 0] / charge.velocity / tick,
+        variance=charge.longitudinal_variance / (charge.velocity * tick) ** 2,
+        volume=charge.volume,
+    )
+
+
+def in_parts(found: Pieces, parts: int) -> Pulses:
+    """The pieces cut into so many parts each: boxes across the wires, and normal densities of the same variance in time."""
+    at = (jnp.arange(parts) + 0.5) / parts - 0.5
 
     def rows(values: Array) -> Array:
         return jnp.broadcast_to(values.reshape(values.shape[0], -1), (values.shape[0], parts)).reshape(-1)
 
     return Pulses(
-        electrons=rows(charge.electrons / parts),
-        place=rows(plane.number(flat[:, None] + at * across[:, None])),
-        width=rows(charge.transverse_spread / plane.pitch),
-        extent=rows(jnp.abs(across) / parts / plane.pitch),
-        sample=rows((time - begin) / tick),
-        spread=rows(jnp.sqrt(variance / tick**2 + KERNEL**2)),
-        volume=rows(charge.volume),
+        electrons=rows(found.electrons / parts),
+        place=rows(found.place[:, None] + at * found.across[:, None]),
+        width=rows(found.width),
+        extent=rows(jnp.abs(found.across) / parts),
+        # The end of a track that is nearer to the anode arrives earlier.
+        sample=rows(found.sample[:, None] - at * found.depth[:, None]),
+        spread=rows(jnp.sqrt(found.variance + (found.depth / parts) ** 2 / 12 + KERNEL**2)),
+        volume=rows(found.volume),
     )
+
+
+def pulses(
+    charge: AnodeCharge, plane: Lattice, volumes: DriftVolumes, begin: Float[Array, ""], tick: float, parts: int = 1
+) -> Pulses:
+    """What a plane sees of charge whose samples are taken every `tick` ns from `begin` on; its pieces are cut into `parts`."""
+    return in_parts(pieces(charge, plane, volumes, begin, tick), parts)
 
 
 def charge_grid(found: Pulses, origin: GridOrigin, size: GridSize) -> Float[Array, "grids wires bins samples"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Complex, Float, Int
 
 from ...detector.tpc import TPC
 from ...detector.wire_plane import WirePlane
@@ -23,10 +23,17 @@ class PlaneSignals(eqx.Module):
 
 
 class WireVoltages(eqx.Module):
-    """Voltages of some wires in V, and the lengths of the wires in mm, 0 where there is none."""
+    """Voltages of some wires as their Fourier `transform` over so many `samples` (static), in V, and the `length` of the wires in
+    mm, 0 where there is none."""
 
-    voltage: Float[Array, "wires samples"]
+    transform: Complex[Array, "wires frequencies"]
     length: Float[Array, " wires"]
+    samples: int = eqx.field(static=True)
+
+    @property
+    def voltage(self) -> Float[Array, "wires samples"]:
+        """Voltages at the samples."""
+        return jnp.fft.irfft(self.transform, self.samples, axis=-1)
 
 
 class WireReadout(eqx.Module):

@@ -21,11 +21,12 @@ from ...event.deposits import Deposits
 from ...units import mm, ns, us
 from ..base import AbstractSimulator
 from .arrivals import arriving_charge, deposits_of, fluctuating_charge, latents_of
-from .charge_grid import Pulses, charge_grid, fits, pulses
+from .charge_grid import GridOrigin, GridSize, Pieces, Pulses, charge_grid, fits, in_parts, pieces
 from .drift import AnodeCharge
 from .field_response import FieldResponse, field_response
 from .noise import noise
-from .signals import PlaneSignals, WireReadout, WireVoltages, joined, lengths_in, placed
+from .ribbons import Ribbons, RibbonSize, voltages_and_slopes
+from .signals import PlaneSignals, WireReadout, WireVoltages, joined, lengths_in, lengths_of, placed
 from .windows import Windows, common_windows, origin_of, volumes_held, whole_origin, whole_windows, windows_for
 from .wire_readout import convolved, response_spectrum
 
@@ -170,9 +171,46 @@ class TPCSimulator(AbstractSimulator):
             lengths_in(plane.channel_lengths(detector.volumes), signal)
             for plane, signal in zip(detector.read_planes, signals, strict=True)
         ]
-        return WireVoltages(
-            jnp.concatenate([signal.values.reshape(-1, signal.values.shape[-1]) for signal in signals])[channels],
-            jnp.concatenate([length.reshape(-1) for length in lengths])[channels],
+        voltage = jnp.concatenate([signal.values.reshape(-1, signal.values.shape[-1]) for signal in signals])[channels]
+        length = jnp.concatenate([length.reshape(-1) for length in lengths])[channels]
+        return WireVoltages(jnp.fft.rfft(voltage, axis=-1), length, voltage.shape[-1])
+
+    def receives_by(self, path: str) -> bool:
+        return not path.startswith(("medium.", "space_charge.")) or path == "medium.temperature"
+
+    def receive_along(
+        self, detector: TPC, emitted: AnodeCharge, changes: AnodeCharge, channels: Array
+    ) -> tuple[WireVoltages, WireVoltages]:
+        """`receive`, and its derivatives along changes: from piece to piece of the track, each on the wires that it reaches."""
+        if any(plane.joined is not None for plane in detector.read_planes):
+            return super().receive_along(detector, emitted, changes, channels)
+        windows = self.known_windows()
+        held = volumes_held(emitted, windows, detector.volumes.count)
+        moving, fixed = eqx.partition(emitted, eqx.is_inexact_array)
+        values, slopes, lengths = [], [], []
+        for plane, size, spectrum in zip(detector.read_planes, windows.planes, self.responses(detector), strict=True):
+            origin = self._origin(self.pulses(detector, emitted, plane, size.parts), held, size, plane)
+
+            def seen(charge: AnodeCharge, plane: WirePlane = plane) -> tuple[Pieces, Array]:
+                found = self.pieces(detector, eqx.combine(charge, fixed), plane)
+                return eqx.partition(found, eqx.is_inexact_array)
+
+            pieces, push, volume = jax.linearize(seen, moving, has_aux=True)
+            first = origin.sample[jnp.argmax(volume.volume[:, None] == origin.volume, axis=1)]
+            pieces = eqx.tree_at(lambda one: one.sample, eqx.combine(pieces, volume), pieces.sample - first)
+            grids = (origin.volume.shape[0], size.wires)
+            ribbons = Ribbons(origin.volume, origin.wire, jnp.broadcast_to(origin.sample[:, None], grids))
+            frequencies = size.samples // 2 + 1
+            reach = RibbonSize(size.bins, size.wires, size.samples, frequencies, size.parts, size.patch)
+            value, slope = voltages_and_slopes(pieces, jax.vmap(push)(changes), ribbons, reach, spectrum)
+            values.append(value.reshape(-1, frequencies))
+            slopes.append(slope.reshape(slope.shape[0], -1, frequencies))
+            lengths.append(lengths_of(plane.lengths(detector.volumes), origin.volume, origin.wire, size.wires).ravel())
+        length, samples = jnp.concatenate(lengths)[channels], windows.planes[0].samples
+        slope = jnp.concatenate(slopes, axis=1)[:, channels]
+        return (
+            WireVoltages(jnp.concatenate(values)[channels], length, samples),
+            WireVoltages(slope, jnp.zeros((slope.shape[0], *length.shape), length.dtype), samples),
         )
 
     # ---- windows ---------------------------------------------------------------------------------------------------
@@ -250,10 +288,20 @@ class TPCSimulator(AbstractSimulator):
         groups = tuple(plane.groups(detector.volumes) for plane in detector.read_planes)
         return WireReadout(planes, pedestal, outside, channels, groups, detector.electronics.ticks)
 
-    def pulses(self, detector: TPC, charge: AnodeCharge, plane: WirePlane, parts: int = 1) -> Pulses:
+    def pieces(self, detector: TPC, charge: AnodeCharge, plane: WirePlane) -> Pieces:
         """What a plane sees, in samples from when the response to each charge begins."""
         begin = detector.electronics.trigger_offset + self.start / charge.velocity[0]
-        return pulses(charge, plane, detector.volumes, begin, detector.electronics.tick, parts)
+        return pieces(charge, plane, detector.volumes, begin, detector.electronics.tick)
+
+    def pulses(self, detector: TPC, charge: AnodeCharge, plane: WirePlane, parts: int = 1) -> Pulses:
+        """The same in `parts`."""
+        return in_parts(self.pieces(detector, charge, plane), parts)
+
+    def _origin(self, rows: Pulses, held: Array, size: GridSize, plane: WirePlane) -> GridOrigin:
+        windows = self.known_windows()
+        if windows.whole:
+            return whole_origin(held, size, plane.slots, windows.after)
+        return origin_of(rows, held, size, windows.after)
 
     @eqx.filter_jit
     def _signals(
@@ -262,12 +310,10 @@ class TPCSimulator(AbstractSimulator):
         """Voltages of every plane in its windows, and the largest part of the charge that the windows of a plane miss."""
         windows = self.known_windows()
         held = volumes_held(charge, windows, detector.volumes.count)
-        after, found, inside = windows.after, [], []
+        found, inside = [], []
         for plane, size, spectrum in zip(detector.read_planes, windows.planes, spectra, strict=True):
             rows = self.pulses(detector, charge, plane, size.parts)
-            origin = (
-                whole_origin(held, size, plane.slots, after) if windows.whole else origin_of(rows, held, size, after)
-            )
+            origin = self._origin(rows, held, size, plane)
             voltage = convolved(charge_grid(rows, origin, size), spectrum)
             lengths = lengths_in(plane.lengths(detector.volumes), PlaneSignals(voltage, origin))
             of_wires = PlaneSignals(jnp.where(lengths[..., None] > 0, voltage, 0.0), origin)

@@ -73,13 +73,13 @@ def windows_for(
             float(np.max(values[lit], initial=0.0)) for values in (rows.width, rows.extent, rows.spread, depth)
         )
         parts = max(1, parts_of(longest, float(plane.pitch)))
-        patch, lasting = (
-            roomy(math.ceil(bins * (2 * REACH * width + extent / parts)) + 2),
-            roomy(math.ceil(2 * REACH * spread) + 2),
-        )
-        wires += 2 * room / float(plane.pitch) + patch / bins + extent + 2 * around + 4
+        patch_bins = roomy(math.ceil(bins * (2 * REACH * width + extent / parts)) + 2)
+        lasting = roomy(math.ceil(2 * REACH * spread) + 2)
+        patch = math.ceil(2 * REACH * width + extent) + 2
+        wires += 2 * room / float(plane.pitch) + max(patch_bins / bins + extent, patch) + 2 * around + 4
         samples += 2 * more + lasting + depth + after + 2
-        planes.append(GridSize(bins, roomy(math.ceil(wires)), roomy(math.ceil(samples)), patch, lasting, parts))
+        wires, samples = roomy(math.ceil(wires)), roomy(math.ceil(samples))
+        planes.append(GridSize(bins, wires, samples, patch_bins, lasting, parts, patch))
     return Windows(tuple(planes), max(1, len(present)), after, False)
 
 
@@ -111,12 +111,12 @@ def whole_windows(detector: TPC, bins: int, around: int, after: int) -> Windows:
         )
     lasting = roomy(math.ceil(2 * REACH * math.sqrt(float(along) ** 2 + 2)) + 2)
     planes = []
+    samples = roomy(detector.electronics.ticks + 2 * lasting + 2 * after)
     for plane in detector.read_planes:
-        patch = roomy(math.ceil(bins * (2 * REACH * float(across) / float(plane.pitch) + 1)) + 2)
+        reached = 2 * REACH * float(across) / float(plane.pitch) + 1
+        patch = roomy(math.ceil(bins * reached) + 2)
         wires = roomy(math.ceil(plane.slots + 2 * patch / bins + 2 * around))
-        planes.append(
-            GridSize(bins, wires, roomy(detector.electronics.ticks + 2 * lasting + 2 * after), patch, lasting, 4)
-        )
+        planes.append(GridSize(bins, wires, samples, patch, lasting, 4, math.ceil(reached) + 2))
     return Windows(tuple(planes), volumes.count, after, True)
 
 

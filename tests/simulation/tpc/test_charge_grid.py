@@ -11,7 +11,7 @@ from studio.simulation.tpc.charge_grid import GridOrigin, GridSize, Pulses, char
 from studio.simulation.tpc.wire_readout import convolved, response_spectrum
 
 BINS, AROUND, STEP, SAMPLES = 10, 5, 100.0, 512
-SIZE = GridSize(BINS, 64, SAMPLES, 64, 24, 1)
+SIZE = GridSize(BINS, 64, SAMPLES, 64, 24, 1, 8)
 ORIGIN = GridOrigin(jnp.array([0]), jnp.array([100]), jnp.array([1000]))
 TIMES = np.arange(600) * STEP
 ELECTRONICS = ColdElectronics(ticks=2000)
