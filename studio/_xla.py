@@ -14,10 +14,12 @@ from pathlib import Path
 _QUICKER = "--xla_cpu_use_fusion_emitters=false"
 _KNOWN_TO = ("0.10.",)
 
-# One thread for the arithmetic of one program, in the thread that calls it: threads would add up products in an order that
-# follows the number of cores. Runners use the cores, by working on several items at the same time. NPROC is the number of
-# threads that XLA's CPU client starts; OpenBLAS serves the linear algebra.
-_SINGLE = {"NPROC": "1", "JAX_CPU_ENABLE_ASYNC_DISPATCH": "0", "OPENBLAS_NUM_THREADS": "1"}
+# Products are added up by one thread: several would add them in an order that follows the number of cores. Runners use the
+# cores, by working on several items at the same time. XLA's CPU client hands the bodies of loops to its pool of threads,
+# NPROC of them, which all programs of a process share: with one thread, programs of several lanes wait for each other.
+# What is split over that pool is elementwise, the same bits at any size of it. OpenBLAS serves the linear algebra.
+_SINGLE = {"JAX_CPU_ENABLE_ASYNC_DISPATCH": "0", "OPENBLAS_NUM_THREADS": "1"}
+_ONE_ADDS = "--xla_cpu_multi_thread_eigen=false"
 
 _DEVICES = "--xla_force_host_platform_device_count"
 
@@ -25,7 +27,7 @@ _DEVICES = "--xla_force_host_platform_device_count"
 def prepare(devices: int | None = None, *, one_thread: bool = True) -> None:
     """Set what XLA reads from the environment, what is already there kept; `devices`: number of CPU devices to show.
 
-    With `one_thread` a program uses one core, and the same numbers come out on any number of cores where this was called
+    With `one_thread` sums are taken by one thread, and the same numbers come out on any number of cores where this was called
     before SciPy and JAX were loaded.
     """
     if one_thread:
@@ -33,6 +35,8 @@ def prepare(devices: int | None = None, *, one_thread: bool = True) -> None:
             os.environ.setdefault(name, value)
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = [_QUICKER] if metadata.version("jaxlib").startswith(_KNOWN_TO) else []
+    if one_thread:
+        wanted.append(_ONE_ADDS)
     if devices is not None:
         wanted.append(f"{_DEVICES}={devices}")
     added = [flag for flag in wanted if flag.split("=")[0] not in flags]
@@ -53,7 +57,7 @@ def start() -> None:
 def environment_of_worker() -> dict[str, str]:
     """What a worker process sets, which has one device and one core: XLA's flags as they stand, and one thread."""
     flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(_DEVICES)]
-    return {"XLA_FLAGS": " ".join(flags), **_SINGLE}
+    return {"XLA_FLAGS": " ".join(flags), "NPROC": "1", **_SINGLE}
 
 
 def program_folder() -> Path:

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import gc
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from studio import _xla
@@ -26,6 +28,17 @@ _CHECKED = [
     f"studio.{room}" for room in os.environ.get("STUDIO_TYPED_ROOMS", "geometry,detector,execution").split(",") if room
 ]
 install_import_hook(_CHECKED, "tests.type_checking.typechecked")
+
+# Where the processes of one test run keep compiled programs for each other, for as long as it takes.
+_PROGRAMS = "STUDIO_TEST_PROGRAMS"
+
+
+def pytest_configure(config):
+    if _PROGRAMS not in os.environ:
+        os.environ[_PROGRAMS] = tempfile.mkdtemp(prefix="studio-programs-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(_PROGRAMS), ignore_errors=True))
+    jax.config.update("jax_compilation_cache_dir", os.environ[_PROGRAMS])
+
 
 # A test process that holds more than this lets go of its compiled programs: they add up to 7 GB otherwise.
 _ENOUGH = 3.5e9  # bytes

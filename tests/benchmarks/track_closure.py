@@ -13,16 +13,13 @@ Readouts are those of `TPCSimulator.sample`, all wires and samples; one takes ab
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-NAMES = ("vertex.x", "vertex.y", "vertex.z", "direction.1", "direction.2", "kinetic_energy")
 ENERGY, MARGIN = 500.0, 100.0
 
 
@@ -65,14 +62,13 @@ def fit(options):
 
     import studio
     from studio.event.primary import stack
+    from tests.benchmarks.closure import append, errors, made
     from tests.benchmarks.wires import chamber
 
     detector, process = chamber(), options.kind == "B"
     simulator = studio.TPCSimulator(segments=options.segments, process=process)
-    made = (
-        {json.loads(line)["event"] for line in options.out.read_text().splitlines()} if options.out.exists() else set()
-    )
-    left = [index for index in range(options.first, options.first + options.events) if index not in made]
+    done = made(options.out)
+    left = [index for index in range(options.first, options.first + options.events) if index not in done]
     for first in range(0, len(left), options.together):
         chosen = left[first : first + options.together]
         truths, starts, readouts = [], [], []
@@ -89,66 +85,21 @@ def fit(options):
         found = studio.reconstruct(simulator, detector, readouts, "mu-", start=begin)
         jax.block_until_ready(found)
         spent = time.process_time()
-        with options.out.open("a") as file:
-            for place, index in enumerate(chosen):
-                off = errors(found.primary[place], truths[place])
-                line = {
-                    "event": index,
-                    "kind": options.kind,
-                    "status": int(found.status[place]),
-                    "goodness": float(found.goodness[place]),
-                    "error": off,
-                    "sigma": np.sqrt(np.abs(np.diag(np.asarray(found.covariance[place])))).tolist(),
-                    "direction": truths[place].direction.tolist(),
-                    "sample_seconds": round((sampled - begun) / len(chosen), 3),
-                    "fit_seconds": round((spent - sampled) / len(chosen), 3),
-                }
-                file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def errors(found, truth):
-    """Estimate less truth in mm, rad (in the tangent basis of the truth) and MeV."""
-    import numpy as np
-
-    from studio.simulation.optical.directions import tangent_basis
-
-    basis = np.asarray(tangent_basis(truth.direction))
-    turn = basis @ np.asarray(found.direction)
-    return [
-        *np.asarray(found.vertex - truth.vertex).tolist(),
-        *turn.tolist(),
-        float(found.kinetic_energy - truth.kinetic_energy),
-    ]
-
-
-def table(files):
-    """Converged part, and rms of error over σ with its 95 % interval (bootstrap over events), by parameter."""
-    import numpy as np
-
-    generator = np.random.default_rng(1)
-    for file in files:
-        lines = [json.loads(line) for line in Path(file).read_text().splitlines()]
-        good = [line for line in lines if line["status"] == 0]
-        print(f"{file}: {len(lines)} events, {len(good)} converged ({100 * len(good) / max(1, len(lines)):.1f} %)")
-        counts = {
-            status: sum(line["status"] == status for line in lines) for status in {line["status"] for line in lines}
-        }
-        print("  by status:", counts)
-        if not good:
-            continue
-        pulls = np.array([np.array(line["error"]) / np.array(line["sigma"]) for line in good])
-        sigma = np.median([line["sigma"] for line in good], axis=0)
-        for name, column, typical in zip(NAMES, pulls.T, sigma, strict=True):
-            picks = generator.integers(0, len(column), (2000, len(column)))
-            low, high = np.percentile(np.sqrt(np.mean(column[picks] ** 2, axis=1)), [2.5, 97.5])
-            rms, middle = np.sqrt(np.mean(column**2)), np.percentile(np.abs(column), 68.3)
-            print(f"  {name:15s} rms {rms:.3f} [{low:.3f}, {high:.3f}]  68 % {middle:.3f}  σ {typical:.3g}")
-        print(
-            f"  CPU seconds an event (median): sample {np.median([line['sample_seconds'] for line in lines])},", end=" "
-        )
-        print(f"fit {np.median([line['fit_seconds'] for line in lines])}")
+        lines = [
+            {
+                "event": index,
+                "kind": options.kind,
+                "status": int(found.status[place]),
+                "goodness": float(found.goodness[place]),
+                "error": errors(found.primary[place], truths[place])[:6],
+                "sigma": np.sqrt(np.abs(np.diag(np.asarray(found.covariance[place])))).tolist(),
+                "direction": truths[place].direction.tolist(),
+                "sample_seconds": round((sampled - begun) / len(chosen), 3),
+                "fit_seconds": round((spent - sampled) / len(chosen), 3),
+            }
+            for place, index in enumerate(chosen)
+        ]
+        append(options.out, lines)
 
 
 def main():
@@ -163,6 +114,8 @@ def main():
     parser.add_argument("--table", nargs="+", help="print the table of these files")
     options = parser.parse_args()
     if options.table:
+        from tests.benchmarks.closure import table
+
         table(options.table)
         return
     from studio import _xla
