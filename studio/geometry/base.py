@@ -51,6 +51,18 @@ class AbstractVolume(eqx.Module):
     ) -> Float[Array, "..."]:
         """Distance in mm from points inside to the wall along unit directions."""
 
+    @property
+    @abc.abstractmethod
+    def patch_areas(self) -> Float[Array, " patches"]:
+        """Area in mm² of each patch; charts preserve area, so all parts of a patch change in this proportion."""
+
+    @abc.abstractmethod
+    def crossing(
+        self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
+    ) -> tuple[Int[Array, " n"], Float[Array, "n chart"]]:
+        """Patch and chart coordinates where rays leave through the wall. An origin may lie a little outside it, as the rim
+        of a flat disc does, if its ray leads inwards. Not to be differentiated."""
+
     @abc.abstractmethod
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n chart"]) -> Float[Array, "n 3"]:
         """Points on the wall (mm) at chart coordinates `uv` of the patches with indices `patch`."""

@@ -57,6 +57,21 @@ class Box(AbstractVolume):
     ) -> Float[Array, "..."]:
         return jnp.min(ray_to_slab(origins, directions, self.size / 2), axis=-1)
 
+    @property
+    def patch_areas(self) -> Float[Array, " patches"]:
+        across = jnp.prod(self.size) / self.size
+        return across[jnp.asarray(_AXIS)]
+
+    def crossing(
+        self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
+    ) -> tuple[Int[Array, " n"], Float[Array, "n 2"]]:
+        half = self.size / 2
+        distances = ray_to_slab(origins, directions, half)
+        axis, rows = jnp.argmin(distances, axis=-1), jnp.arange(len(origins))
+        point = origins + distances[rows, axis][:, None] * directions
+        patch = 2 * axis + (directions[rows, axis] > 0)
+        return patch, (point / half)[rows[:, None], jnp.asarray(_CHART_AXES)[patch]]
+
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n 2"]) -> Float[Array, "n 3"]:
         across = jnp.asarray(_SIDE)[patch][:, None] * _unit_rows(_AXIS, patch, uv.dtype)
         first = uv[:, :1] * _unit_rows(_CHART_AXES[:, 0], patch, uv.dtype)

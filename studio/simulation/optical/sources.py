@@ -26,14 +26,15 @@ _PEAK = 0.04
 
 
 class Sensors(NamedTuple):
-    """A chunk of sensors: `position (n, 3)`, `normal (n, 3)`, `radius (n,)`, `kind (n,)`, index of the type, and
-    `weight (n,)`."""
+    """A chunk of sensors: `position (n, 3)`, `normal (n, 3)`, `radius (n,)`, `kind (n,)`, index of the type,
+    `weight (n,)`, and `index (n,)` among all sensors."""
 
     position: Float[Array, "n 3"]
     normal: Float[Array, "n 3"]
     radius: Float[Array, " n"]
     kind: Array
     weight: Float[Array, " n"]
+    index: Array
 
 
 class Light(NamedTuple):
