@@ -138,7 +138,9 @@ def _chunk(detector: Detector, channels: Int[Array, " n"]) -> Sensors:
     sensors = detector.sensors
     uv, patch = sensors.uv[channels], sensors.patch[channels]
     position, normal = detector.volume.surface_point(patch, uv), detector.volume.normal(patch, uv)
-    return Sensors(position, normal, sensors.radius[channels], sensors.kind[channels], sensors.weight[channels], channels)
+    return Sensors(
+        position, normal, sensors.radius[channels], sensors.kind[channels], sensors.weight[channels], channels
+    )
 
 
 def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:

@@ -53,7 +53,9 @@ def trace(
     """Where rays from inside end; a disc does not see the light that it sends out itself, `own` being its index."""
     patch, uv = detector.volume.crossing(origin, direction)
     placed = detector.placed
-    disc = _first_disc(placed.positions, placed.normals, placed.radii, detector.sensors.weight > 0, origin, direction, own)
+    disc = _first_disc(
+        placed.positions, placed.normals, placed.radii, detector.sensors.weight > 0, origin, direction, own
+    )
     which = jnp.minimum(disc, detector.sensors.count - 1)
     centre, normal, radius = placed.positions[which], placed.normals[which], placed.radii[which]
     approach = jnp.sum(direction * normal, axis=-1)
@@ -66,7 +68,13 @@ def trace(
 
 
 def _first_disc(
-    centres: Array, normals: Array, radii: Array, there: Bool[Array, " sensors"], origin: Array, direction: Array, own: Array
+    centres: Array,
+    normals: Array,
+    radii: Array,
+    there: Bool[Array, " sensors"],
+    origin: Array,
+    direction: Array,
+    own: Array,
 ) -> Int[Array, " n"]:
     count = len(radii)
     through = jnp.sum(centres * normals, axis=-1)
@@ -102,7 +110,11 @@ def pin(detector: Detector, ends: Ends) -> Pinned:
 
 
 def finish(
-    detector: Detector, detection: Float[Array, "types k"], disc: Int[Array, " n"], colour: Int[Array, " n"], facing: Array
+    detector: Detector,
+    detection: Float[Array, "types k"],
+    disc: Int[Array, " n"],
+    colour: Int[Array, " n"],
+    facing: Array,
 ) -> Finish:
     """What the wall, or the glass of the sensors with indices `disc`, does with light at cosines `facing` of incidence.
 
