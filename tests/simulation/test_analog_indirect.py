@@ -125,7 +125,7 @@ def test_no_photon_leaks_through_a_wall(volume):
     # a wall that keeps nothing: every photon goes on until a tube detects it, in single precision, at any size
     if isinstance(volume, Cylinder):
         layout = grid(volume, 4000.0, TYPE.radius)
-        uv, patch = layout[0], layout[1]
+        patch, uv = layout
     elif isinstance(volume, Box):
         turn = np.random.default_rng(1).uniform(-0.8, 0.8, (300, 2))
         uv, patch = turn, np.arange(300) % 6
