@@ -39,5 +39,7 @@ def _nearest(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.nd
     triangle = np.argmin(least, axis=1)
     rows = np.arange(len(points))
     chosen = way[rows, triangle]
-    uv = np.stack([np.array([pair[axis][rows, triangle] for pair in choices])[chosen, rows] for axis in range(2)], axis=-1)
+    uv = np.stack(
+        [np.array([pair[axis][rows, triangle] for pair in choices])[chosen, rows] for axis in range(2)], axis=-1
+    )
     return triangle, uv, np.sqrt(least[rows, triangle])

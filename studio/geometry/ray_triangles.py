@@ -26,9 +26,7 @@ class Exit(NamedTuple):
     found: Bool[Array, " n"]
 
 
-def first_exit(
-    origins: Float[Array, "n 3"], directions: Float[Array, "n 3"], corners: Float[Array, "m 3 3"]
-) -> Exit:
+def first_exit(origins: Float[Array, "n 3"], directions: Float[Array, "n 3"], corners: Float[Array, "m 3 3"]) -> Exit:
     """The nearest triangle through which each ray goes out, for unit directions. It has no derivative.
 
     Möller and Trumbore (J. Graphics Tools 2 (1997) 21), with their products written as scalar products of what belongs to the
@@ -65,7 +63,10 @@ def first_exit(
 
 
 def distance_along(
-    origins: Float[Array, "n 3"], directions: Float[Array, "n 3"], corners: Float[Array, "n 3 3"], found: Bool[Array, " n"]
+    origins: Float[Array, "n 3"],
+    directions: Float[Array, "n 3"],
+    corners: Float[Array, "n 3 3"],
+    found: Bool[Array, " n"],
 ) -> Float[Array, " n"]:
     """Distance in mm along each ray to the plane of its own triangle, not below 0; 0 where none is `found`. Smooth."""
     normal = jnp.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
