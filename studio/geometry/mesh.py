@@ -108,11 +108,15 @@ class MeshVolume(AbstractVolume):
         the radius. Zero when a tenth of the wall has turned over, which is when nothing is left; a wall that vanishes
         before makes an error.
         """
-        corners = (self.points - margin * self._outwards())[self.triangles]
+        corners = self.moved_inwards(margin)[self.triangles]
         before, after = _area_vectors(self.corners), _area_vectors(corners)
         signed = jnp.sum(before * after, axis=-1) / _length(before)
         turned = jnp.sum(jnp.maximum(-signed, 0)) > _TURNED * jnp.sum(jnp.abs(signed))
         return jnp.where(turned, 0.0, jnp.maximum(_enclosed(corners), 0.0))
+
+    def moved_inwards(self, margin: float) -> Float[Array, "n 3"]:
+        """The vertices in mm with every triangle moved inwards by `margin`, its neighbours cut or drawn out to meet it."""
+        return self.points - margin * self._outwards()
 
     def _outwards(self) -> Float[Array, "n 3"]:
         """For each vertex the vector x with n·x = 1 for the normals n of its triangles: exact for three planes that meet, the
