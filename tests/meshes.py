@@ -22,7 +22,10 @@ def cylinder_mesh(radius: float, height: float, around: int, along: int) -> tupl
     faces = []
     for row in range(along):
         low, up = row * around, (row + 1) * around
-        faces += [np.stack([low + here, low + after, up + after], -1), np.stack([low + here, up + after, up + here], -1)]
+        faces += [
+            np.stack([low + here, low + after, up + after], -1),
+            np.stack([low + here, up + after, up + here], -1),
+        ]
     first, top = (along + 1) * around, along * around
     faces += [np.stack([np.full(around, first), after, here], -1)]
     faces += [np.stack([np.full(around, first + 1), top + here, top + after], -1)]
@@ -51,3 +54,9 @@ def l_room_mesh() -> tuple[np.ndarray, np.ndarray]:
 
 def l_room() -> MeshVolume:
     return MeshVolume(*l_room_mesh())
+
+
+def in_l_room(points: np.ndarray) -> np.ndarray:
+    """Whether points `(..., 3)` in mm lie in that room, from its plan."""
+    x, y, z = np.moveaxis(np.asarray(points), -1, 0)
+    return (np.abs(x) < 3 * m) & (np.abs(y) < 3 * m) & (np.abs(z) < 1.5 * m) & ~((x >= 0) & (y >= 0))

@@ -18,7 +18,7 @@ import pytest
 from studio import Box, Cylinder, InputError, MeshVolume, Sphere, replace
 from studio.geometry.triangulation import wall_triangles
 from studio.units import m, mm
-from tests.meshes import L_PLAN, cylinder_mesh, l_room, l_room_mesh, sphere_mesh
+from tests.meshes import L_PLAN, cylinder_mesh, in_l_room, l_room, l_room_mesh, sphere_mesh
 from tests.tanks import single
 
 RADIUS, HEIGHT = 2.0 * m, 3.0 * m
@@ -71,7 +71,11 @@ def test_errors_fall_as_one_over_the_number_of_triangles(name):
 
 
 def test_walls_are_what_meets_without_a_crease():
-    assert [len(np.unique(mesh.wall)) for mesh in (refined("sphere")[0], refined("cylinder")[0], box_mesh())] == [1, 3, 6]
+    assert [len(np.unique(mesh.wall)) for mesh in (refined("sphere")[0], refined("cylinder")[0], box_mesh())] == [
+        1,
+        3,
+        6,
+    ]
     assert len(np.unique(l_room().wall)) == 8
     assert not l_room().convex
 
@@ -79,18 +83,15 @@ def test_walls_are_what_meets_without_a_crease():
 def test_a_box_of_triangles_is_a_box():
     mesh, exact = box_mesh(), Box(SIZE)
     origins, directions = rays(exact, within=0.999)
-    np.testing.assert_allclose(distance(mesh, origins, directions), exact.distance_to_wall(origins, directions), atol=1e-8)
+    np.testing.assert_allclose(
+        distance(mesh, origins, directions), exact.distance_to_wall(origins, directions), atol=1e-8
+    )
     for quantity in ("volume", "area", "longest_chord", "half_extents"):
         np.testing.assert_allclose(getattr(mesh, quantity), getattr(exact, quantity), rtol=1e-12)
     for margin in (0.0, 0.5 * m, 1.4 * m, 1.6 * m, 3 * m):
         np.testing.assert_allclose(mesh.inner_volume(margin), exact.inner_volume(margin), rtol=1e-9)
     nearby = 1.2 * origins
     np.testing.assert_array_equal(mesh.contains(nearby), exact.contains(nearby))
-
-
-def in_l_room(points):
-    x, y, z = np.moveaxis(np.asarray(points), -1, 0)
-    return (np.abs(x) < 3 * m) & (np.abs(y) < 3 * m) & (np.abs(z) < 1.5 * m) & ~((x > 0) & (y > 0))
 
 
 def test_an_l_shaped_room():
@@ -145,7 +146,9 @@ def test_derivatives_against_finite_differences():
         moved = replace(mesh, {"vertices": vertices, "scale": scale})
         return jnp.concatenate(
             [
-                jnp.stack([moved.volume / m**2, moved.area / m, moved.longest_chord, moved.inner_volume(0.3 * m) / m**2]),
+                jnp.stack(
+                    [moved.volume / m**2, moved.area / m, moved.longest_chord, moved.inner_volume(0.3 * m) / m**2]
+                ),
                 moved.distance_to_wall(origins, directions),
                 moved.surface_point(patch, uv).ravel(),
                 (m * moved.normal(patch, uv)).ravel(),
@@ -246,7 +249,10 @@ def pushed(vertices, triangles):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (lambda v, t: (v, t[:-1]), "volume.triangles: the mesh: not closed: 3 edges have only one triangle.*fill the holes"),
+        (
+            lambda v, t: (v, t[:-1]),
+            "volume.triangles: the mesh: not closed: 3 edges have only one triangle.*fill the holes",
+        ),
         (lambda v, t: (v, np.concatenate([t, t[:1]])), "3 edges do not have exactly two triangles"),
         (flipped, "neighbouring triangles turn different ways at 3 edges"),
         (flat, "volume.triangles.*a triangle without area.*merge vertices"),

@@ -32,7 +32,7 @@ def visible_share(
     first = _across(sensors.normal)
     second = jnp.cross(sensors.normal, first)
     seen = jnp.zeros((len(sensors.radius), len(middle)), sensors.position.dtype)
-    for along, (x, y) in zip(_ALONG, _FACE, strict=True):
+    for along, (x, y) in zip(_ALONG.tolist(), _FACE.tolist(), strict=True):
         targets = sensors.position + sensors.radius[:, None] * (x * first + y * second)
         origins = middle + along * extent
         pairs = (*seen.shape, 3)
