@@ -25,13 +25,24 @@ class Box(AbstractVolume):
     **Raises** `InputError` for sizes that are not positive and finite.
     """
 
-    patches: ClassVar[tuple[str, ...]] = ("x_low", "x_high", "y_low", "y_high", "z_low", "z_high")
     chart_size: ClassVar[int] = 2
 
     size: Float[Array, "3"]
 
     def __init__(self, size: Array | tuple[float, float, float]):
         self.size = as_size(jnp.asarray(size, jnp.result_type(float)), "volume.size", (3,))
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        return ("x_low", "x_high", "y_low", "y_high", "z_low", "z_high")
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def half_extents(self) -> Float[Array, "3"]:
+        return self.size / 2
 
     @property
     def volume(self) -> Float[Array, ""]:

@@ -23,7 +23,6 @@ class Cylinder(AbstractVolume):
     area up to a constant. **Raises** `InputError` for sizes that are not positive and finite.
     """
 
-    patches: ClassVar[tuple[str, ...]] = ("barrel", "top", "bottom")
     chart_size: ClassVar[int] = 2
 
     radius: Float[Array, ""]
@@ -32,6 +31,18 @@ class Cylinder(AbstractVolume):
     def __init__(self, radius: float | Array, height: float | Array):
         self.radius = as_size(radius, "volume.radius")
         self.height = as_size(height, "volume.height")
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        return ("barrel", "top", "bottom")
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def half_extents(self) -> Float[Array, "3"]:
+        return jnp.stack([self.radius, self.radius, self.height / 2])
 
     @property
     def volume(self) -> Float[Array, ""]:

@@ -20,13 +20,24 @@ class Sphere(AbstractVolume):
     **Raises** `InputError` for a radius that is not positive and finite.
     """
 
-    patches: ClassVar[tuple[str, ...]] = ("sphere",)
     chart_size: ClassVar[int] = 3
 
     radius: Float[Array, ""]
 
     def __init__(self, radius: float | Array):
         self.radius = as_size(radius, "volume.radius")
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        return ("sphere",)
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def half_extents(self) -> Float[Array, "3"]:
+        return jnp.stack([self.radius] * 3)
 
     @property
     def volume(self) -> Float[Array, ""]:

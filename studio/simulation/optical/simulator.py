@@ -19,6 +19,7 @@ from ..base import AbstractSimulator
 from .emission import Emission, emission, latent_count, optics_of, sampled_emission
 from .first_hit import Pulse, first_hit
 from .recording import record, time_smear
+from .shadow import visible_share
 from .sources import Light, Sensors, select_moments
 from .spectrum import Moments, Optics
 from .walks import Walks
@@ -147,6 +148,9 @@ def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
     """Charge and arrival times of all light on a chunk of sensors; dark counts belong to the charge alone."""
     parts = [source.light(sensors, colours) for source, colours in light.sources]
     joined = Light(*(jnp.concatenate(pieces, axis=1) for pieces in zip(*parts, strict=True)))
+    if not detector.volume.convex:
+        spans = [visible_share(sensors, detector.volume, *source.span) for source, _ in light.sources]
+        joined = joined._replace(charge=joined.charge * jnp.concatenate(spans, axis=1))
     efficiency = detector.sensors.efficiency[sensors.kind]
     charge = jnp.sum(joined.charge, axis=1)
     dark = jnp.asarray([entry.dark_rate for entry in detector.sensors.types], charge.dtype) * detector.electronics.gate
