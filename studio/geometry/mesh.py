@@ -160,6 +160,23 @@ class MeshVolume(AbstractVolume):
         triangle, found = first_exit(flat, ways, corners)
         return distance_along(flat, ways, corners[triangle], found).reshape(origins.shape[:-1])
 
+    @property
+    def patch_areas(self) -> Float[Array, " patches"]:
+        return 0.5 * _length(_area_vectors(self.corners))
+
+    def crossing(
+        self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
+    ) -> tuple[Int[Array, " n"], Float[Array, "n 2"]]:
+        patch, found = first_exit(origins, directions, self.corners)
+        corners = self.corners[patch]
+        here = origins + distance_along(origins, directions, corners, found)[:, None] * directions
+        area = _area_vectors(corners)
+        first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        off, square = here - corners[:, 0], jnp.sum(area**2, axis=-1)
+        along = jnp.sum(jnp.cross(off, second) * area, axis=-1) / square
+        aside = jnp.sum(jnp.cross(first, off) * area, axis=-1) / square
+        return patch, jnp.stack([along, aside], axis=-1)
+
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n 2"]) -> Float[Array, "n 3"]:
         a, b, c = jnp.moveaxis(self.corners[patch], 1, 0)
         return a + uv[:, :1] * (b - a) + uv[:, 1:] * (c - a)

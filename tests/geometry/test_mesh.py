@@ -297,3 +297,18 @@ def test_half_the_sky():
     assert np.asarray(mesh.contains(jnp.asarray(corners - 0.01 * outwards))).all()
     assert not np.asarray(mesh.contains(jnp.asarray(corners + 0.01 * outwards))).any()
     assert math.isclose(float(mesh.half_extents[2]), RADIUS, rel_tol=1e-9)
+
+
+def test_rays_cross_the_wall_where_the_distance_says():
+    # patch and chart coordinates of the crossing give back origin + distance × direction, within rounding of 5 m
+    volume = refined("sphere")[0]
+    generator = np.random.default_rng(3)
+    origins = jnp.asarray(generator.uniform(-900.0, 900.0, (200, 3)))
+    ways = generator.normal(size=(200, 3))
+    directions = jnp.asarray(ways / np.linalg.norm(ways, axis=1, keepdims=True))
+    patch, uv = volume.crossing(origins, directions)
+    there = origins + volume.distance_to_wall(origins, directions)[:, None] * directions
+    assert np.allclose(volume.surface_point(patch, uv), there, atol=1e-8)
+    assert np.all(np.asarray(uv) >= -1e-9)
+    assert np.all(np.sum(np.asarray(uv), axis=1) <= 1 + 1e-9)
+    assert np.isclose(np.sum(volume.patch_areas), volume.area, rtol=1e-12)

@@ -122,6 +122,12 @@ class OpticalSimulator(AbstractSimulator):
         light = make(optics)
         if self.indirect is None:
             return light
+        if not detector.volume.convex:
+            raise InputError(
+                "indirect light is simulated in convex volumes only",
+                key="indirect",
+                remedy="leave it out (indirect=None), or make the volume convex",
+            )
         source = self.indirect.source(detector, make, optics)
         return Emission([*light.sources, (source, ())], light.delays, light.spectrum)
 
