@@ -16,11 +16,14 @@ from .sources import Light, Sensors
 from .spectrum import Colour
 from .walks_lobes import Law, density, phase_function
 from .walks_steps import Colours, Vertices
+from .walks_surfaces import falling
 
 # Vertices treated at a time, and groups: both set which numbers of walks work.
 BLOCK = 128
 # Groups in which the arrival times of indirect light are described: vertices in the order of their times.
 GROUPS = 4
+# Half the largest skewness of a group's times: a few photons late among very many.
+_SKEWEST = 30.0
 # Points of the rim of a disc from which its solid angle is summed.
 _RIM = 8
 # Steps of a lattice in three dimensions, as in the start of walks, by which points on faces differ.
@@ -126,7 +129,7 @@ def _in_front(
     """
     foot = [-_dot(to_centre, axis) for axis in frame]
     lateral_squared = foot[0] ** 2 + foot[1] ** 2
-    near = _falling(lateral_squared / radius**2, 1.0, 2.0) * _falling(height / radius, 1.5, 3.0)
+    near = falling(lateral_squared / radius**2, 1.0, 2.0) * falling(height / radius, 1.5, 3.0)
     phase = phase_function(law, _dot(to_centre, incoming) / jnp.sqrt(_dot(to_centre, to_centre)))
     whole = rim_solid_angle(height, lateral_squared, radius, offsets[2])
     # One wedge, and a direction in it.
@@ -169,17 +172,12 @@ def _two_pieces(sums: Float[Array, "4 n"], middle: Array) -> tuple[Float[Array, 
     third = sums[3] / safe - 3 * mean * variance - mean**3
     # Points at −√(p/q) and √(q/p) standard deviations, with shares q and p, have the skewness (q − p)/√(pq).
     half = 0.5 * third / variance**1.5
+    half = half / jnp.sqrt(1 + (half / _SKEWEST) ** 2)
     lean = half / jnp.sqrt(1 + half**2)
     q, p = 0.5 * (1 + lean), 0.5 * (1 - lean)
     sigma = jnp.sqrt(variance)
     early, late = mean - sigma * jnp.sqrt(p / q), mean + sigma * jnp.sqrt(q / p)
     return jnp.stack([charge * q, charge * p]), middle + jnp.stack([early, late])
-
-
-def _falling(value: Array, first: float, last: float) -> Array:
-    """1 below `first`, 0 above `last`, twice differentiable."""
-    t = jnp.clip((value - first) / (last - first), 0.0, 1.0)
-    return 1 - t**3 * (10 + t * (6 * t - 15))
 
 
 def _moved(vector: Vector, along: Array, aside: Array, frame: list[Vector]) -> Vector:

@@ -103,7 +103,7 @@ def emit_rays(detector: Detector, vertices: Vertices, key: PRNGKeyArray) -> Rays
     uniform = jax.random.uniform(key, (3, len(vertices.weight)), vertices.weight.dtype)
     direction = draw(*jax.tree.map(held, (vertices.law, vertices.incoming, vertices.normal)), uniform)
     ends = held(trace(held_floats(detector), held(vertices.position), direction, vertices.disc))
-    pinned = pin(detector, ends)
+    pinned = pin(detector, ends, vertices.position)
     way, distance = bearing(vertices.position, pinned.position)
     cosine, rise = jnp.sum(way * vertices.incoming, axis=-1), jnp.sum(way * vertices.normal, axis=-1)
     arrival = -jnp.sum(way * pinned.normal, axis=-1)
