@@ -116,7 +116,12 @@ def _law(wall, glass, kind, disc, hit):
     names = ("specular", "diffuse", "lobe")
     of_wall = zero if wall is None else [np.broadcast_to(np.asarray(getattr(wall, n)), count) for n in names]
     of_glass = zero if glass is None else [np.asarray(getattr(glass, n))[kind[disc]] for n in names]
-    return [np.where(hit, g, w) for g, w in zip(of_glass, of_wall, strict=True)], wall is not None, glass is not None, hit
+    return (
+        [np.where(hit, g, w) for g, w in zip(of_glass, of_wall, strict=True)],
+        wall is not None,
+        glass is not None,
+        hit,
+    )
 
 
 def _reflect(random, w, n, law, has_wall, has_glass, hit):

@@ -44,9 +44,9 @@ class Arrivals(NamedTuple):
 
 
 class OpticalSimulator(AbstractSimulator):
-    """Direct light of muons, electrons and point sources on flat sensors along the wall.
+    """Light of muons, electrons and point sources on flat sensors along the wall.
 
-    **Arguments**, all static:
+    **Arguments**, all static but the last:
 
     - `segments`: pieces of a muon track (a multiple of 8), twice as many for a shower; the charge pattern converges as
       their square.
@@ -59,7 +59,10 @@ class OpticalSimulator(AbstractSimulator):
     - `kink_modes`: number of stretches per plane into which multiple scattering is gathered as latents; at most `segments`.
     - `chunk`: sensors treated at a time; peak memory follows it.
 
-    Scattered and reflected light is not in yet: light scattered out of the direct beam is lost. **Raises** `InputError` for
+    - `indirect`: how scattered and reflected light is followed, `Walks`; without it light that is scattered out of the
+      direct beam is lost, and so is what meets the wall.
+
+    **Raises** `InputError` for
     numbers of segments or stretches that do not work.
     """
 
@@ -138,7 +141,9 @@ def _chunk(detector: Detector, channels: Int[Array, " n"]) -> Sensors:
     sensors = detector.sensors
     uv, patch = sensors.uv[channels], sensors.patch[channels]
     position, normal = detector.volume.surface_point(patch, uv), detector.volume.normal(patch, uv)
-    return Sensors(position, normal, sensors.radius[channels], sensors.kind[channels], sensors.weight[channels], channels)
+    return Sensors(
+        position, normal, sensors.radius[channels], sensors.kind[channels], sensors.weight[channels], channels
+    )
 
 
 def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:

@@ -99,7 +99,9 @@ class IndirectLight(eqx.Module):
         incoming = [vertices.incoming[None, :, i] for i in range(3)]
         surface = [vertices.normal[None, :, i] for i in range(3)]
         law = jax.tree.map(lambda leaf: leaf[None], vertices.law)
-        sent = density(law, _dot(to_point, incoming) / distance, _dot(to_point, surface) / distance, vertices.facing[None])
+        sent = density(
+            law, _dot(to_point, incoming) / distance, _dot(to_point, surface) / distance, vertices.facing[None]
+        )
         sent = sent * math.pi * radius**2 * height / (squared * distance)
         near, scattered = _in_front(law, to_centre, incoming, normal, frame, height, radius, offsets)
         sent = jnp.where(law.surface, sent, near * scattered + (1 - near) * sent)
@@ -137,7 +139,9 @@ def _in_front(
     rim = [radius * jnp.cos(turn) - foot[0], radius * jnp.sin(turn) - foot[1]]
     out = jnp.sqrt(rim[0] ** 2 + rim[1] ** 2 + (1e-6 * radius) ** 2)
     side = jnp.sqrt(height**2 + out**2)
-    wedge = 2 * math.pi * radius * (radius - foot[0] * jnp.cos(turn) - foot[1] * jnp.sin(turn)) / (side * (side + height))
+    wedge = (
+        2 * math.pi * radius * (radius - foot[0] * jnp.cos(turn) - foot[1] * jnp.sin(turn)) / (side * (side + height))
+    )
     fall = 1 - offsets[0] * (1 - height / side)
     aside = jnp.sqrt(1 - fall**2 + 1e-12) / out
     sideways = rim[0] * _dot(frame[0], incoming) + rim[1] * _dot(frame[1], incoming)

@@ -39,7 +39,9 @@ def density(
     scattered = phase_function(law, cosine)
     mirrored = _von_mises(cosine + 2 * facing * rise, law.lobe) + _von_mises(cosine, law.lobe)
     above = rise > 0
-    reflected = (1 - law.specular) * jnp.where(above, rise, 0.0) / math.pi + law.specular * jnp.where(above, mirrored, 0.0)
+    reflected = (1 - law.specular) * jnp.where(above, rise, 0.0) / math.pi + law.specular * jnp.where(
+        above, mirrored, 0.0
+    )
     return jnp.where(law.surface, reflected, scattered)
 
 

@@ -101,7 +101,7 @@ class Rays(NamedTuple):
 def emit_rays(detector: Detector, vertices: Vertices, key: PRNGKeyArray) -> Rays:
     """One ray from each vertex, its direction drawn from the vertex's law."""
     uniform = jax.random.uniform(key, (3, len(vertices.weight)), vertices.weight.dtype)
-    direction = draw(*jax.tree.map(held, (vertices.law, vertices.incoming, vertices.normal)), uniform)
+    direction = draw(held_floats(vertices.law), held(vertices.incoming), held(vertices.normal), uniform)
     ends = held(trace(held_floats(detector), held(vertices.position), direction, vertices.disc))
     pinned = pin(detector, ends, vertices.position)
     way, distance = bearing(vertices.position, pinned.position)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from ...detector import Detector
 from ...geometry import AbstractVolume
@@ -58,11 +58,10 @@ def trace(
     """Where rays from inside end; a disc does not see the light that it sends out itself, `own` being its index."""
     patch, uv = detector.volume.crossing(origin, direction)
     placed = detector.placed
-    there = detector.sensors.weight > 0
-    disc, rim, second = _discs(placed.positions, placed.normals, placed.radii, there, origin, direction, own)
+    disc, rim, second = _discs(detector, patch, origin, direction, own)
     nearest = jnp.where(disc < detector.sensors.count, disc, rim)
     which = jnp.minimum(nearest, detector.sensors.count - 1)
-    place = _in_plane(*(leaf[which] for leaf in placed), origin, direction)
+    place = _in_plane(placed.positions[which], placed.normals[which], placed.radii[which], origin, direction)
     return Ends(disc, rim, second, jnp.where((nearest < detector.sensors.count)[:, None], place, 0.0), patch, uv)
 
 
@@ -76,9 +75,12 @@ def _in_plane(centre: Array, normal: Array, radius: Array, origin: Array, direct
 
 
 def _discs(
-    centres: Array, normals: Array, radii: Array, there: Bool[Array, " sensors"], origin: Array, direction: Array, own: Array
+    detector: Detector, patch: Int[Array, " n"], origin: Array, direction: Array, own: Int[Array, " n"]
 ) -> tuple[Int[Array, " n"], Int[Array, " n"], Int[Array, " n"]]:
-    """The disc that each ray meets, and the two whose rims it passes nearest; the number of discs for none."""
+    """The disc that each ray meets, and the two on the patch it leaves through whose rims it passes nearest; the number of
+    discs for none."""
+    centres, normals, radii = detector.placed
+    there, patches = detector.sensors.weight > 0, detector.sensors.patch
     count = len(radii)
     through = jnp.sum(centres * normals, axis=-1)
     index = jnp.arange(count)
@@ -87,19 +89,19 @@ def _discs(
         nearest = jnp.argmin(distance)
         return jnp.where(distance[nearest] < jnp.inf, nearest, count)
 
-    def look(rays: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        start, way, mine = rays
+    def look(rays: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array]:
+        start, way, mine, through_patch = rays
         approach, height = normals @ way, through - normals @ start
         along = height / jnp.where(approach < -_GRAZING, approach, -1.0)
         off = jnp.sqrt(jnp.sum((start - centres + along[:, None] * way) ** 2, axis=-1))
         seen = there & (approach < -_GRAZING) & (along > 0) & (index != mine)
         disc = first(jnp.where(seen & (off < radii), along, jnp.inf))
-        gap = jnp.where(seen, off - radii, jnp.inf)
+        gap = jnp.where(seen & (patches == through_patch), off - radii, jnp.inf)
         rim = first(gap)
         return disc, rim, first(jnp.where(index == rim, jnp.inf, gap))
 
     batch = max(1, _BLOCK // count)
-    return jax.lax.map(look, (origin, direction, own), batch_size=min(batch, len(own)))
+    return jax.lax.map(look, (origin, direction, own, patch), batch_size=min(batch, len(own)))
 
 
 def pin(detector: Detector, ends: Ends, origin: Float[Array, "n 3"]) -> Pinned:
@@ -161,16 +163,18 @@ class _PlaceMap(NamedTuple):
     def __call__(self, place: Float[Array, "2"]) -> tuple[Float[Array, "2"], Float[Array, ""]]:
         """The new place, and the share of the disc in its motion."""
         centre, normal, radius = self.disc_before
+        other, other_normal, other_radius = self.other
         origin = jax.lax.stop_gradient(self.start)
         way = unit(centre + radius * place @ tangent_basis(normal) - origin)
         patch, uv = self.still.crossing(origin[None], way[None])
         off = jnp.sqrt(jnp.sum(place**2) + 1e-30)
-        off_other = jnp.sqrt(jnp.sum(_in_plane(*self.other, origin, way) ** 2) + 1e-30)
-        to_other = jnp.where(self.alone, radius, self.other[2] * (off_other - 1))
+        off_other = jnp.sqrt(jnp.sum(_in_plane(other, other_normal, other_radius, origin, way) ** 2) + 1e-30)
+        to_other = jnp.where(self.alone, radius, other_radius * (off_other - 1))
         room = jnp.minimum(jnp.minimum(to_other, radius), self.still.edge_clearance(patch, uv)[0])
         share = falling(radius * (off - 1) / jnp.maximum(room, 1e-6 * radius), 0.0, 1.0)
         end = self.volume.surface_point(patch, uv)[0]
-        still = _in_plane(*self.disc, self.start, end - self.start)
+        moving, moving_normal, moving_radius = self.disc
+        still = _in_plane(moving, moving_normal, moving_radius, self.start, end - self.start)
         return share * place + (1 - share) * still, share
 
 
@@ -181,7 +185,11 @@ def falling(value: Float[Array, "..."], first: float, last: float) -> Float[Arra
 
 
 def finish(
-    detector: Detector, detection: Float[Array, "types k"], disc: Int[Array, " n"], colour: Int[Array, " n"], facing: Array
+    detector: Detector,
+    detection: Float[Array, "types k"],
+    disc: Int[Array, " n"],
+    colour: Int[Array, " n"],
+    facing: Array,
 ) -> Finish:
     """What the wall, or the glass of the sensors with indices `disc`, does with light at cosines `facing` of incidence.
 
