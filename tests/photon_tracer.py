@@ -45,9 +45,11 @@ def trace(detector, vertex, photons, seed):
         scatter = random.exponential(size=len(alive)) / np.maximum(scattering, 1e-30)
         absorb = random.exponential(size=len(alive)) / np.maximum(absorption[alive], 1e-30)
         length = np.minimum(np.minimum(surface, scatter), absorb)
+        lost = ~np.isfinite(surface)
+        length = np.where(lost, 0.0, length)
         position[alive] = p + length[:, None] * w
         time[alive] += length * group[alive] / SPEED_OF_LIGHT
-        scatters = (scatter <= surface) & (scatter < absorb)
+        scatters = (scatter <= surface) & (scatter < absorb) & ~lost
         arrives = (surface < scatter) & (surface < absorb)
         hit = arrives & (disc >= 0)
         detected = hit & (random.uniform(size=len(alive)) < efficiency[kind[disc], alive])
@@ -95,8 +97,9 @@ def _wall(volume, p, w):
     d = 2 if isinstance(volume, Cylinder) else 3
     a, b = np.sum(w[:, :d] ** 2, axis=1), np.sum(w[:, :d] * p[:, :d], axis=1)
     c = np.sum(p[:, :d] ** 2, axis=1) - float(volume.radius) ** 2
-    along = (np.sqrt(np.maximum(b * b - a * c, 0.0)) - b) / a
-    at = p + along[:, None] * w
+    # From a disc, which lies outside a round wall, light may never get in: it is lost.
+    along = np.where(b * b > a * c, (np.sqrt(np.maximum(b * b - a * c, 0.0)) - b) / a, np.inf)
+    at = p + np.where(np.isfinite(along), along, 0.0)[:, None] * w
     normal = -at / float(volume.radius)
     if d == 2:
         normal[:, 2] = 0.0
@@ -113,7 +116,12 @@ def _law(wall, glass, kind, disc, hit):
     names = ("specular", "diffuse", "lobe")
     of_wall = zero if wall is None else [np.broadcast_to(np.asarray(getattr(wall, n)), count) for n in names]
     of_glass = zero if glass is None else [np.asarray(getattr(glass, n))[kind[disc]] for n in names]
-    return [np.where(hit, g, w) for g, w in zip(of_glass, of_wall, strict=True)], wall is not None, glass is not None, hit
+    return (
+        [np.where(hit, g, w) for g, w in zip(of_glass, of_wall, strict=True)],
+        wall is not None,
+        glass is not None,
+        hit,
+    )
 
 
 def _reflect(random, w, n, law, has_wall, has_glass, hit):

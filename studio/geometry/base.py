@@ -75,7 +75,7 @@ class AbstractVolume(eqx.Module):
         self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
     ) -> tuple[Int[Array, " n"], Float[Array, "n chart"]]:
         """Patch and chart coordinates where rays leave through the wall. An origin may lie a little outside it, as the rim
-        of a flat disc does, if its ray leads inwards. Not to be differentiated."""
+        of a flat disc does, if its ray leads inwards."""
 
     @abc.abstractmethod
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n chart"]) -> Float[Array, "n 3"]:

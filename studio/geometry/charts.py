@@ -28,7 +28,8 @@ def exit_from_circle(
     misses, and a huge number where the ray does not move in it."""
     a = jnp.sum(directions**2, axis=-1)
     b = jnp.sum(origins * directions, axis=-1)
-    reach = jnp.sqrt(jnp.maximum(b**2 - a * (jnp.sum(origins**2, axis=-1) - radius**2), 0.0))
+    squared = b**2 - a * (jnp.sum(origins**2, axis=-1) - radius**2)
+    reach = jnp.sqrt(jnp.where(squared > 0, squared, 1.0)) * (squared > 0)
     return jnp.where(a > 1e-12, (reach - b) / jnp.where(a > 1e-12, a, 1.0), 1e9)
 
 

@@ -23,8 +23,8 @@ from .muon import (
     unresolved_spread,
 )
 from .sources import BroadSource, ConeTrack, IsotropicSource
-from .walks_connection import IndirectLight
 from .spectrum import Colour, DistanceTable, Moments, Optics, Wavelengths, cherenkov_yield
+from .walks_connection import IndirectLight
 
 if TYPE_CHECKING:
     from .simulator import OpticalSimulator
@@ -97,8 +97,8 @@ def sampled_emission(
 
 
 def optics_of(simulator: OpticalSimulator, detector: Detector) -> Optics:
-    wavelengths = Wavelengths.of(detector.sensors.types, simulator.wavelengths)
     """The medium and the sensor types of `detector`, prepared for the direct light of sources."""
+    wavelengths = Wavelengths.of(detector.sensors.types, simulator.wavelengths)
     return Optics.of(detector.medium, wavelengths, detector.volume.longest_chord, simulator.degree)
 
 

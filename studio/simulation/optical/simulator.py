@@ -45,9 +45,9 @@ class Arrivals(NamedTuple):
 
 
 class OpticalSimulator(AbstractSimulator):
-    """Direct light of muons, electrons and point sources on flat sensors along the wall.
+    """Light of muons, electrons and point sources on flat sensors along the wall.
 
-    **Arguments**, all static:
+    **Arguments**, all static but the last:
 
     - `segments`: pieces of a muon track (a multiple of 8), twice as many for a shower; the charge pattern converges as
       their square.
@@ -60,7 +60,10 @@ class OpticalSimulator(AbstractSimulator):
     - `kink_modes`: number of stretches per plane into which multiple scattering is gathered as latents; at most `segments`.
     - `chunk`: sensors treated at a time; peak memory follows it.
 
-    Scattered and reflected light is not in yet: light scattered out of the direct beam is lost. **Raises** `InputError` for
+    - `indirect`: how scattered and reflected light is followed, `Walks`; without it light that is scattered out of the
+      direct beam is lost, and so is what meets the wall.
+
+    **Raises** `InputError` for
     numbers of segments or stretches that do not work.
     """
 

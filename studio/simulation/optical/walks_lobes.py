@@ -36,13 +36,18 @@ def density(
     Greenstein 1941, Astrophys. J. 93, 70; Lambert's cosine; a von Mises-Fisher lobe with κ = 1/lobe² about the mirrored
     direction, whose part below the surface is folded up again.
     """
-    scattered = law.rayleigh * rayleigh(cosine) + (1 - law.rayleigh) * henyey_greenstein(cosine, law.asymmetry)
+    scattered = phase_function(law, cosine)
     mirrored = _von_mises(cosine + 2 * facing * rise, law.lobe) + _von_mises(cosine, law.lobe)
     above = rise > 0
     reflected = (1 - law.specular) * jnp.where(above, rise, 0.0) / math.pi + law.specular * jnp.where(
         above, mirrored, 0.0
     )
     return jnp.where(law.surface, reflected, scattered)
+
+
+def phase_function(law: Law, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Density in 1/sr of scattered light at `cosine` to the direction before."""
+    return law.rayleigh * rayleigh(cosine) + (1 - law.rayleigh) * henyey_greenstein(cosine, law.asymmetry)
 
 
 def rayleigh(cosine: Float[Array, "..."]) -> Float[Array, "..."]:

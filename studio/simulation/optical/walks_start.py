@@ -53,9 +53,11 @@ def first_rays(detector: Detector, light: Emission, colours: Colours, count: int
     way, _ = bearing(origin, point[proposal])
     none = jnp.full(count, detector.sensors.count)
     ends = held(trace(fixed, origin, way, none))
-    pinned = pin(detector, ends)
-    arrived, where, when = _received(light, pinned.position, pinned.normal, part)
+    # What a thin cone sends to a point comes from where it did before, whatever it is: the point has hardly moved.
+    _, where, _ = _received(light, point[proposal], normal[proposal], part)
     rows = jnp.arange(count)
+    pinned = pin(detector, ends, where[rows, column])
+    arrived, where, when = _received(light, pinned.position, pinned.normal, part)
     weight = weights[proposal, column] * factor * relative(arrived[rows, column] * pinned.area)
     colour = _colours(light.spectrum, colours, count, colour_key)
     return Rays(where[rows, column], ends, pinned, colour, weight, when[rows, column])

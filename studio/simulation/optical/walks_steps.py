@@ -101,14 +101,16 @@ class Rays(NamedTuple):
 def emit_rays(detector: Detector, vertices: Vertices, key: PRNGKeyArray) -> Rays:
     """One ray from each vertex, its direction drawn from the vertex's law."""
     uniform = jax.random.uniform(key, (3, len(vertices.weight)), vertices.weight.dtype)
-    direction = draw(*jax.tree.map(held, (vertices.law, vertices.incoming, vertices.normal)), uniform)
+    direction = draw(held_floats(vertices.law), held(vertices.incoming), held(vertices.normal), uniform)
     ends = held(trace(held_floats(detector), held(vertices.position), direction, vertices.disc))
-    pinned = pin(detector, ends)
+    pinned = pin(detector, ends, vertices.position)
     way, distance = bearing(vertices.position, pinned.position)
     cosine, rise = jnp.sum(way * vertices.incoming, axis=-1), jnp.sum(way * vertices.normal, axis=-1)
     arrival = -jnp.sum(way * pinned.normal, axis=-1)
     spread = density(vertices.law, cosine, rise, vertices.facing) * arrival * pinned.area / distance**2
-    return Rays(vertices.position, ends, pinned, vertices.colour, vertices.weight * relative(spread), vertices.time)
+    # A disc on a curved wall lies outside it: what leaves along it and never gets in is lost.
+    weight = vertices.weight * jnp.where(held(arrival) > 0, relative(spread), 0.0)
+    return Rays(vertices.position, ends, pinned, vertices.colour, weight, vertices.time)
 
 
 def interact(detector: Detector, colours: Colours, rays: Rays, key: PRNGKeyArray) -> Vertices:
@@ -121,7 +123,7 @@ def interact(detector: Detector, colours: Colours, rays: Rays, key: PRNGKeyArray
     path = -jnp.log1p(uniform * jnp.expm1(-depth)) / scattering
     delay = colours.group_index[colour] / SPEED_OF_LIGHT
     scattered = rays.weight * -jnp.expm1(-depth) * jnp.exp(-absorption * path)
-    facing = -jnp.sum(way * rays.pinned.normal, axis=-1)
+    facing = jnp.maximum(-jnp.sum(way * rays.pinned.normal, axis=-1), 0.0)
     surface = finish(detector, colours.detection, rays.ends.disc, colour, facing)
     reflected = rays.weight * jnp.exp(-depth - absorption * distance) * surface.reflected
     here = jnp.ones(depth.shape, bool)
