@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .execution import RayRunner as RayRunner
     from .geometry import Box as Box
     from .geometry import Cylinder as Cylinder
+    from .geometry import MeshVolume as MeshVolume
     from .geometry import Sphere as Sphere
     from .inference import fisher_information as fisher_information
     from .inference import reconstruct as reconstruct
@@ -80,6 +81,7 @@ _HOMES = {
     "replace": "paths",
     "Box": "geometry",
     "Cylinder": "geometry",
+    "MeshVolume": "geometry",
     "Sphere": "geometry",
     "LiquidArgon": "medium",
     "Water": "medium",

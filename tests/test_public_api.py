@@ -26,6 +26,7 @@ NAMES = {
     "JoinedWires",
     "LiquidArgon",
     "LocalRunner",
+    "MeshVolume",
     "MlflowTracker",
     "NoTracker",
     "OpticalSimulator",

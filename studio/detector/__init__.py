@@ -11,6 +11,7 @@ from .photosensors import PhotosensorArray
 from .pixel_electronics import PixelElectronics
 from .pixel_plane import PixelPlane, pixel_slots_for
 from .pixel_tpc import PixelTPC
+from .reflector import Reflector
 from .sensor_types import (
     EfficiencyTable,
     SensorType,
@@ -45,6 +46,7 @@ __all__ = [
     "PixelTPC",
     "Placed",
     "Prices",
+    "Reflector",
     "SensorPrice",
     "SensorType",
     "TimeResolution",

@@ -13,6 +13,7 @@ from ..geometry import AbstractVolume
 from ..medium import AbstractMedium
 from .electronics import OpticalElectronics
 from .photosensors import PhotosensorArray
+from .reflector import Reflector
 
 
 class Placed(NamedTuple):
@@ -31,6 +32,7 @@ class Detector(eqx.Module):
     medium: AbstractMedium
     sensors: PhotosensorArray
     electronics: OpticalElectronics = OpticalElectronics()
+    wall: Reflector | None = None
     name: str = eqx.field(static=True, default="detector")
 
     @property

@@ -13,8 +13,9 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from .._checks import InputError
-from ..geometry import AbstractVolume, Box, Cylinder, Sphere
+from ..geometry import AbstractVolume, Box, Cylinder, MeshVolume, Sphere
 from ..units import m, mm
+from .area_layout import spread_by_area
 
 CAP_PATTERNS = ("square", "hexagonal")
 
@@ -158,6 +159,17 @@ def rings(volume: AbstractVolume, spacing: float) -> Layout:
     return Layout(np.zeros(len(uv), dtype=int), uv)
 
 
+def by_area(volume: AbstractVolume, count: int, sensor_radius: float) -> Layout:
+    """`count` sensors of one radius in mm spread evenly by area over a mesh, see `spread_by_area`.
+
+    **Raises** `InputError` for another volume, and where so many do not fit.
+    """
+    if not isinstance(volume, MeshVolume):
+        remedy = "use 'kind: grid' for cylinders and boxes, 'kind: rings' or 'kind: fibonacci' for spheres"
+        raise InputError("this layout needs a mesh", key="kind", value="area", remedy=remedy)
+    return Layout(*spread_by_area(volume, count, sensor_radius))
+
+
 def _require_sphere(volume: AbstractVolume, kind: str) -> float:
     """The radius of a sphere in mm."""
     if not isinstance(volume, Sphere):
@@ -265,6 +277,9 @@ def _patch_grid(
         axis = "xyz".index(name[0])
         size = np.asarray(volume.size, dtype=float)
         return face_grid((size[(axis + 1) % 3], size[(axis + 2) % 3]), spacing, sensor_radius, tile)
+    if isinstance(volume, MeshVolume):
+        remedy = "use 'kind: area' with a count"
+        raise InputError("a mesh has no grid layout", key="kind", value="grid", remedy=remedy)
     remedy = "use 'kind: rings' with a spacing or 'kind: fibonacci' with a count"
     raise InputError("a sphere has no grid layout", key="kind", value="grid", remedy=remedy)
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._arrays import as_floating
 from .._checks import InputError
+from .reflector import Reflector
 from .sensor_types import SensorType
 
 
@@ -38,6 +39,7 @@ class PhotosensorArray(eqx.Module):
     efficiency: Float[Array, " types"]
     weight: Float[Array, " sensors"]
     types: tuple[SensorType, ...] = eqx.field(static=True)
+    glass: Reflector | None = None
 
     def __init__(
         self,
@@ -48,9 +50,11 @@ class PhotosensorArray(eqx.Module):
         radius: Float[Array, " sensors"] | np.ndarray | None = None,
         efficiency: Float[Array, " types"] | np.ndarray | None = None,
         weight: Float[Array, " sensors"] | np.ndarray | None = None,
+        glass: Reflector | None = None,
     ):
         default = jnp.result_type(float)
         self.types = tuple(types)
+        self.glass = glass
         self.uv = as_floating(uv)
         self.patch = jnp.asarray(patch, jnp.int32)
         count = self.uv.shape[0] if self.uv.ndim == 2 else 0

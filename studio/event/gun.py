@@ -189,8 +189,8 @@ def contained_length(
 
 
 def half_extents(volume: AbstractVolume) -> Float[Array, "3"]:
-    """Half the size in mm of the box along x, y, z around a volume centred at the origin."""
-    return volume.distance_to_wall(jnp.zeros((3, 3)), jnp.eye(3))
+    """Half the size in mm along x, y, z of the box, centred at the origin, around a volume."""
+    return volume.half_extents
 
 
 _half_extents = eqx.filter_jit(half_extents)

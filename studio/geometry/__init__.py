@@ -3,6 +3,7 @@
 from .base import AbstractVolume
 from .box import Box
 from .cylinder import Cylinder
+from .mesh import MeshVolume
 from .sphere import Sphere
 
-__all__ = ["AbstractVolume", "Box", "Cylinder", "Sphere"]
+__all__ = ["AbstractVolume", "Box", "Cylinder", "MeshVolume", "Sphere"]

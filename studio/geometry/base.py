@@ -1,4 +1,4 @@
-"""The interface of a volume: a closed convex wall made of patches, each with a chart."""
+"""The interface of a volume: a closed wall made of patches, each with a chart."""
 
 from __future__ import annotations
 
@@ -6,21 +6,35 @@ import abc
 from typing import ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 
 class AbstractVolume(eqx.Module):
-    """A closed volume centred at the origin whose wall is made of named patches.
+    """A closed volume around the origin whose wall is made of named patches.
 
     Each patch carries an area-preserving chart, so that a sensor stored by its chart coordinates stays on the wall when
     the volume grows. Sizes are leaves; the patch a sensor sits on is fixed data.
     """
 
-    patches: ClassVar[tuple[str, ...]]
-    """Names of the patches; a sensor's patch is an index into them."""
     chart_size: ClassVar[int]
     """Number of chart coordinates: 2, or 3 for the unit vectors of a sphere."""
+
+    @property
+    @abc.abstractmethod
+    def patches(self) -> tuple[str, ...]:
+        """Names of the patches; a sensor's patch is an index into them."""
+
+    @property
+    @abc.abstractmethod
+    def convex(self) -> bool:
+        """Whether the straight line between any two points inside stays inside; known before anything is traced."""
+
+    @property
+    @abc.abstractmethod
+    def half_extents(self) -> Float[Array, "3"]:
+        """Half the size in mm along x, y, z of the smallest box, centred at the origin, that holds the volume."""
 
     @property
     @abc.abstractmethod
@@ -51,6 +65,18 @@ class AbstractVolume(eqx.Module):
     ) -> Float[Array, "..."]:
         """Distance in mm from points inside to the wall along unit directions."""
 
+    @property
+    @abc.abstractmethod
+    def patch_areas(self) -> Float[Array, " patches"]:
+        """Area in mm² of each patch; charts preserve area, so all parts of a patch change in this proportion."""
+
+    @abc.abstractmethod
+    def crossing(
+        self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
+    ) -> tuple[Int[Array, " n"], Float[Array, "n chart"]]:
+        """Patch and chart coordinates where rays leave through the wall. An origin may lie a little outside it, as the rim
+        of a flat disc does, if its ray leads inwards."""
+
     @abc.abstractmethod
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n chart"]) -> Float[Array, "n 3"]:
         """Points on the wall (mm) at chart coordinates `uv` of the patches with indices `patch`."""
@@ -70,3 +96,19 @@ class AbstractVolume(eqx.Module):
         Returns the patch indices `(n,)`, the chart coordinates `(n, chart_size)` and the signed distance `(n,)` in mm
         that the point stood off the wall (positive outside). NumPy in, NumPy out: used when files are read.
         """
+
+    def visible(
+        self, origins: Float[Array, "*rays 3"], targets: Float[Array, "*rays 3"], slack: Float[Array, "*rays"]
+    ) -> Bool[Array, "*rays"]:
+        """Whether light goes straight from each origin inside to its target (mm): no wall more than `slack` (mm) before it.
+
+        Always true in a convex volume, at no cost. It is a yes or no: it has no derivative, so moving a shadow's edge does
+        not show in one.
+        """
+        if self.convex:
+            return jnp.ones(origins.shape[:-1], bool)
+        span = targets - origins
+        squared = jnp.sum(span**2, axis=-1)
+        distance = jnp.sqrt(jnp.where(squared > 0, squared, 1.0))
+        room = self.distance_to_wall(origins, span / distance[..., None])
+        return (room > distance - slack) | (squared == 0)

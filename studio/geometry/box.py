@@ -25,13 +25,24 @@ class Box(AbstractVolume):
     **Raises** `InputError` for sizes that are not positive and finite.
     """
 
-    patches: ClassVar[tuple[str, ...]] = ("x_low", "x_high", "y_low", "y_high", "z_low", "z_high")
     chart_size: ClassVar[int] = 2
 
     size: Float[Array, "3"]
 
     def __init__(self, size: Array | tuple[float, float, float]):
         self.size = as_size(jnp.asarray(size, jnp.result_type(float)), "volume.size", (3,))
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        return ("x_low", "x_high", "y_low", "y_high", "z_low", "z_high")
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def half_extents(self) -> Float[Array, "3"]:
+        return self.size / 2
 
     @property
     def volume(self) -> Float[Array, ""]:
@@ -56,6 +67,21 @@ class Box(AbstractVolume):
         self, origins: Float[Array, "... 3"], directions: Float[Array, "... 3"]
     ) -> Float[Array, "..."]:
         return jnp.min(ray_to_slab(origins, directions, self.size / 2), axis=-1)
+
+    @property
+    def patch_areas(self) -> Float[Array, " patches"]:
+        across = jnp.prod(self.size) / self.size
+        return across[jnp.asarray(_AXIS)]
+
+    def crossing(
+        self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
+    ) -> tuple[Int[Array, " n"], Float[Array, "n 2"]]:
+        half = self.size / 2
+        distances = ray_to_slab(origins, directions, half)
+        axis, rows = jnp.argmin(distances, axis=-1), jnp.arange(len(origins))
+        point = origins + distances[rows, axis][:, None] * directions
+        patch = 2 * axis + (directions[rows, axis] > 0)
+        return patch, (point / half)[rows[:, None], jnp.asarray(_CHART_AXES)[patch]]
 
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n 2"]) -> Float[Array, "n 3"]:
         across = jnp.asarray(_SIDE)[patch][:, None] * _unit_rows(_AXIS, patch, uv.dtype)

@@ -21,6 +21,18 @@ def ray_to_circle(
     return jnp.where(moves, (root - b) / safe_a, 1e9)
 
 
+def exit_from_circle(
+    origins: Float[Array, "... d"], directions: Float[Array, "... d"], radius: Float[Array, ""]
+) -> Float[Array, "..."]:
+    """Distance to the farther crossing with a circle or sphere, wherever the ray starts; of its nearest point where it
+    misses, and a huge number where the ray does not move in it."""
+    a = jnp.sum(directions**2, axis=-1)
+    b = jnp.sum(origins * directions, axis=-1)
+    squared = b**2 - a * (jnp.sum(origins**2, axis=-1) - radius**2)
+    reach = jnp.sqrt(jnp.where(squared > 0, squared, 1.0)) * (squared > 0)
+    return jnp.where(a > 1e-12, (reach - b) / jnp.where(a > 1e-12, a, 1.0), 1e9)
+
+
 def ray_to_slab(
     position: Float[Array, "..."], direction: Float[Array, "..."], half_width: Float[Array, "..."]
 ) -> Float[Array, "..."]:

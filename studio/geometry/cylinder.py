@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._arrays import as_size
 from .base import AbstractVolume
-from .charts import ray_to_circle, ray_to_slab
+from .charts import exit_from_circle, ray_to_circle, ray_to_slab
 
 BARREL, TOP, BOTTOM = 0, 1, 2
 
@@ -23,7 +23,6 @@ class Cylinder(AbstractVolume):
     area up to a constant. **Raises** `InputError` for sizes that are not positive and finite.
     """
 
-    patches: ClassVar[tuple[str, ...]] = ("barrel", "top", "bottom")
     chart_size: ClassVar[int] = 2
 
     radius: Float[Array, ""]
@@ -32,6 +31,18 @@ class Cylinder(AbstractVolume):
     def __init__(self, radius: float | Array, height: float | Array):
         self.radius = as_size(radius, "volume.radius")
         self.height = as_size(height, "volume.height")
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        return ("barrel", "top", "bottom")
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def half_extents(self) -> Float[Array, "3"]:
+        return jnp.stack([self.radius, self.radius, self.height / 2])
 
     @property
     def volume(self) -> Float[Array, ""]:
@@ -58,6 +69,23 @@ class Cylinder(AbstractVolume):
         barrel = ray_to_circle(origins[..., :2], directions[..., :2], self.radius)
         caps = ray_to_slab(origins[..., 2], directions[..., 2], self.height / 2)
         return jnp.minimum(barrel, caps)
+
+    @property
+    def patch_areas(self) -> Float[Array, " patches"]:
+        cap = math.pi * self.radius**2
+        return jnp.stack([2 * math.pi * self.radius * self.height, cap, cap])
+
+    def crossing(
+        self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
+    ) -> tuple[Int[Array, " n"], Float[Array, "n 2"]]:
+        half = self.height / 2
+        barrel = exit_from_circle(origins[:, :2], directions[:, :2], self.radius)
+        caps = ray_to_slab(origins[:, 2], directions[:, 2], half)
+        x, y, z = (origins + jnp.minimum(barrel, caps)[:, None] * directions).T
+        patch = jnp.where(barrel <= caps, BARREL, jnp.where(directions[:, 2] > 0, TOP, BOTTOM))
+        on_barrel = jnp.stack([jnp.arctan2(y, x), z / half], axis=-1)
+        on_cap = jnp.stack([x, y], axis=-1) / self.radius
+        return patch, jnp.where((patch == BARREL)[:, None], on_barrel, on_cap)
 
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n 2"]) -> Float[Array, "n 3"]:
         u, v = uv[:, 0], uv[:, 1]

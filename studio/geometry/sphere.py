@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .._arrays import as_size
 from .base import AbstractVolume
-from .charts import ray_to_circle
+from .charts import exit_from_circle, ray_to_circle
 
 
 class Sphere(AbstractVolume):
@@ -20,13 +20,24 @@ class Sphere(AbstractVolume):
     **Raises** `InputError` for a radius that is not positive and finite.
     """
 
-    patches: ClassVar[tuple[str, ...]] = ("sphere",)
     chart_size: ClassVar[int] = 3
 
     radius: Float[Array, ""]
 
     def __init__(self, radius: float | Array):
         self.radius = as_size(radius, "volume.radius")
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        return ("sphere",)
+
+    @property
+    def convex(self) -> bool:
+        return True
+
+    @property
+    def half_extents(self) -> Float[Array, "3"]:
+        return jnp.stack([self.radius] * 3)
 
     @property
     def volume(self) -> Float[Array, ""]:
@@ -50,6 +61,16 @@ class Sphere(AbstractVolume):
         self, origins: Float[Array, "... 3"], directions: Float[Array, "... 3"]
     ) -> Float[Array, "..."]:
         return ray_to_circle(origins, directions, self.radius)
+
+    @property
+    def patch_areas(self) -> Float[Array, " patches"]:
+        return self.area[None]
+
+    def crossing(
+        self, origins: Float[Array, "n 3"], directions: Float[Array, "n 3"]
+    ) -> tuple[Int[Array, " n"], Float[Array, "n 3"]]:
+        distance = exit_from_circle(origins, directions, self.radius)
+        return jnp.zeros(len(origins), jnp.int32), _unit(origins + distance[:, None] * directions)
 
     def surface_point(self, patch: Int[Array, " n"], uv: Float[Array, "n 3"]) -> Float[Array, "n 3"]:
         return self.radius * _unit(uv)

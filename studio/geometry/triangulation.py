@@ -11,6 +11,7 @@ from .._checks import InputError
 from .base import AbstractVolume
 from .box import Box
 from .cylinder import Cylinder
+from .mesh import MeshVolume
 from .sphere import Sphere
 
 DIVISIONS = 96
@@ -22,8 +23,10 @@ Triangles = tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]
 def wall_triangles(volume: AbstractVolume) -> Triangles:
     """The wall as one closed surface: vertices, and faces whose corners turn left as seen from outside.
 
-    **Raises** `InputError` for a volume that is none of cylinder, sphere and box.
+    **Raises** `InputError` for a volume that is none of cylinder, sphere, box and mesh.
     """
+    if isinstance(volume, MeshVolume):
+        return np.asarray(volume.points, float), np.asarray(volume.triangles)
     if isinstance(volume, Cylinder):
         half = float(volume.height) / 2
         rings = [(float(volume.radius), -half), (float(volume.radius), half)]
@@ -38,12 +41,13 @@ def wall_triangles(volume: AbstractVolume) -> Triangles:
         squares = np.array([[0, 2, 3, 1], [4, 5, 7, 6], [0, 1, 5, 4], [2, 6, 7, 3], [0, 4, 6, 2], [1, 3, 7, 5]])
         return corners * np.asarray(volume.size, float) / 2, np.concatenate([squares[:, :3], squares[:, [0, 2, 3]]])
     raise InputError(
-        f"no triangles of a {type(volume).__name__}", key="volume", remedy="use a cylinder, a box or a sphere"
+        f"no triangles of a {type(volume).__name__}", key="volume", remedy="use a cylinder, a box, a sphere or a mesh"
     )
 
 
 def wall_lines(volume: AbstractVolume) -> list[Float[np.ndarray, "points 3"]]:
-    """A few lines that show the wall's shape: the edges of a cylinder or box, three great circles of a sphere.
+    """A few lines that show the wall's shape: the edges of a cylinder or box, three great circles of a sphere,
+    the creases of a mesh.
 
     **Raises** `InputError` as `wall_triangles` does.
     """
@@ -54,6 +58,8 @@ def wall_lines(volume: AbstractVolume) -> list[Float[np.ndarray, "points 3"]]:
     if isinstance(volume, Sphere):
         circle = _circle(float(volume.radius))
         return [circle, circle[:, [0, 2, 1]], circle[:, [2, 0, 1]]]
+    if isinstance(volume, MeshVolume):
+        return list(vertices[np.asarray(volume.creases)[:, :2]])
     return [vertices[[0, 1, 3, 2, 0]], vertices[[4, 5, 7, 6, 4]], *(vertices[[i, i + 4]] for i in range(4))]
 
 

@@ -1,4 +1,5 @@
-"""Bodies with colours as mesh files: GLB, STL, OBJ, and a web page that turns them. Nothing else imports trimesh.
+"""Bodies with colours as mesh files: GLB, STL, OBJ, and a web page that turns them; walls read from such files. Nothing else
+imports trimesh.
 
 Lengths are in mm in the studio and in STL and OBJ files, z upwards. GLB files are in metres with y upwards, as their
 specification (glTF 2.0, section 3.4) wants it.
@@ -54,6 +55,30 @@ def detector_bodies(detector: Detector, colours: Float[np.ndarray, "sensors 3"] 
     sensors = plates(positions, normals, radii, _THICKNESS * radii, sides)
     given = _SENSOR if colours is None else np.repeat(np.asarray(colours)[present], 2 * (sides + 1), axis=0)
     return [Body("wall", *wall_triangles(detector.volume), _WALL, 0.25), Body("sensors", *sensors, given)]
+
+
+def read_mesh(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
+    """The triangles of a mesh file that trimesh reads (STL, OBJ, PLY, OFF, GLB), equal vertices merged: vertices in the
+    file's own unit and axes, and faces. What is no surface is left out; several bodies are joined.
+
+    **Raises** `InputError` for a missing file, one of an unknown ending, and one without triangles.
+    """
+    if not Path(path).is_file():
+        raise InputError(
+            "no such mesh file", value=os.fspath(path), remedy="give its path relative to the geometry file"
+        )
+    ending = Path(path).suffix.removeprefix(".").lower()
+    if ending not in trimesh.available_formats():
+        raise InputError("not a format of meshes", value=os.fspath(path), remedy="convert it to STL, OBJ or PLY")
+    try:
+        mesh = trimesh.load_mesh(path)
+    except Exception as error:  # each format's reader fails in its own way
+        remedy = "open it in a program for meshes and write it as STL"
+        raise InputError(f"cannot be read as a mesh: {error}", value=os.fspath(path), remedy=remedy) from None
+    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
+        raise InputError("holds no triangles", value=os.fspath(path), remedy="write the wall as a surface of triangles")
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    return np.asarray(mesh.vertices, float), np.asarray(mesh.faces)
 
 
 def write_mesh(bodies: Sequence[Body], path: str | os.PathLike[str]) -> None:

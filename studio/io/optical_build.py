@@ -22,16 +22,18 @@ from ..detector import (
     shipped_sensor_types,
 )
 from ..detector import layouts as placing
-from ..geometry import AbstractVolume, Box, Cylinder, Sphere
+from ..geometry import AbstractVolume, Box, Cylinder, MeshVolume, Sphere
 from ..medium import Water
 from ..units import mm, parse_quantity
 from .document import Document
 from .optical_models import (
+    AreaModel,
     CylinderModel,
     FibonacciModel,
     FileModel,
     GridModel,
     LayoutModel,
+    MeshModel,
     OpticalModel,
     PositionsModel,
     RingsModel,
@@ -90,7 +92,7 @@ class Built:
 def build(document: Document, model: OpticalModel) -> Built:
     """The detector a validated file describes, audited. **Raises** `InputError` at the line of what is wrong."""
     try:
-        volume = _volume(model.volume)
+        volume = _volume(document, model.volume)
         given = model.medium.model_dump(exclude={"kind"}, exclude_none=True)
         medium = Water(**given)
         single = not isinstance(model.sensors, list)
@@ -108,13 +110,40 @@ def build(document: Document, model: OpticalModel) -> Built:
     return Built(detector, groups)
 
 
-def _volume(model: VolumeModel) -> AbstractVolume:
+def _volume(document: Document, model: VolumeModel) -> AbstractVolume:
     if isinstance(model, CylinderModel):
         return Cylinder(radius=model.radius, height=model.height)
     if isinstance(model, SphereModel):
         return Sphere(radius=model.radius)
+    if isinstance(model, MeshModel):
+        return _mesh(document, model)
     x, y, z = model.size
     return Box(size=(x, y, z))
+
+
+def _mesh(document: Document, model: MeshModel) -> MeshVolume:
+    """**Raises** `InputError` at the line of the file's name, or of the vertex or triangle that is wrong."""
+    unit = parse_quantity(f"1 {model.unit}", "length")
+    if model.file is not None:
+        from .meshes import read_mesh
+
+        path: KeyPath = ("volume", "file")
+        try:
+            vertices, triangles = read_mesh(document.directory / model.file)
+            return MeshVolume(vertices * unit, triangles, model.scale)
+        except InputError as error:
+            raise document.error(path, error.problem, value=error.value or model.file, remedy=error.remedy) from None
+    assert model.vertices is not None
+    assert model.triangles is not None
+    rows = {"vertices": model.vertices, "triangles": model.triangles}
+    try:
+        return MeshVolume(model.vertices.numbers * unit, model.triangles.numbers.astype(int), model.scale)
+    except InputError as error:
+        _, name, *index = (error.key or "volume.triangles").split(".")
+        line = document.text_line(("volume", name), int(rows[name].offsets[int(index[0])])) if index else None
+        raise document.error(
+            ("volume", name), error.problem, value=error.value, line=line, remedy=error.remedy
+        ) from None
 
 
 # ---- groups ----------------------------------------------------------------------------------------------------------
@@ -199,6 +228,9 @@ def _layout(
             return layout, None, Place((*here, "spacing"), document.line_of((*here, "spacing")))
         if isinstance(model, FibonacciModel):
             layout = placing.fibonacci(volume, model.count)
+            return layout, None, Place((*here, "count"), document.line_of((*here, "count")))
+        if isinstance(model, AreaModel):
+            layout = placing.by_area(volume, model.count, face)
             return layout, None, Place((*here, "count"), document.line_of((*here, "count")))
         if isinstance(model, RingsModel):
             layout = placing.rings(volume, model.spacing)

@@ -30,7 +30,14 @@ from .quantities import (
     invalid,
     rows_of,
 )
-from .row_table import RowTable, parse_chart_rows, parse_efficiency_rows, parse_position_rows
+from .row_table import (
+    RowTable,
+    parse_chart_rows,
+    parse_efficiency_rows,
+    parse_position_rows,
+    parse_triangle_rows,
+    parse_vertex_rows,
+)
 
 # ---- volume and medium -----------------------------------------------------------------------------------------------
 
@@ -57,7 +64,31 @@ class BoxModel(StrictModel):
     size: Annotated[list[PositiveLength], Field(min_length=3, max_length=3, description="Full size along x, y, z.")]
 
 
-VolumeModel = Annotated[CylinderModel | SphereModel | BoxModel, Field(discriminator="kind")]
+class MeshModel(StrictModel):
+    """A closed triangle mesh: a `file` (path relative to the geometry file), or `vertices` and `triangles`; in `unit`."""
+
+    kind: Literal["mesh"]
+    file: str | None = None
+    unit: Literal["mm", "cm", "m"] | None = None
+    scale: PositiveFraction = Field(default=1.0, description="Multiplies all lengths.")
+    vertices: Annotated[RowTable | None, *rows_of(parse_vertex_rows, "One row a vertex: x y z.")] = None
+    triangles: Annotated[
+        RowTable | None, *rows_of(parse_triangle_rows, "One row a triangle: three vertices by their numbers, from 0.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> MeshModel:
+        if (self.vertices is None) != (self.triangles is None) or (self.file is None) == (self.vertices is None):
+            raise invalid(
+                "give either 'file' or 'vertices' and 'triangles'",
+                "write 'file: tank.stl' with the path of a mesh file",
+            )
+        if self.unit is None:
+            raise invalid("a mesh without a 'unit'", "add 'unit: mm' (or cm, m): mesh files do not say theirs")
+        return self
+
+
+VolumeModel = Annotated[CylinderModel | SphereModel | BoxModel | MeshModel, Field(discriminator="kind")]
 
 
 class WaterModel(StrictModel):
@@ -116,6 +147,13 @@ class RingsModel(StrictModel):
     spacing: PositiveLength
 
 
+class AreaModel(StrictModel):
+    """`count` sensors spread evenly by area over a mesh, clear of the edges between its walls."""
+
+    kind: Literal["area"]
+    count: PositiveInt
+
+
 class PositionsModel(StrictModel):
     """Positions in space, brought onto the nearest point of the wall: `points` with units, or `rows` of numbers in `unit`."""
 
@@ -161,7 +199,8 @@ class FileModel(StrictModel):
 
 
 LayoutModel = Annotated[
-    GridModel | FibonacciModel | RingsModel | PositionsModel | TableModel | FileModel, Field(discriminator="kind")
+    GridModel | FibonacciModel | RingsModel | AreaModel | PositionsModel | TableModel | FileModel,
+    Field(discriminator="kind"),
 ]
 
 

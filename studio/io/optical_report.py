@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from ..detector import Detector
 from ..detector.layouts import overlaps, smallest_spacing
-from ..geometry import Cylinder
+from ..geometry import AbstractVolume, Cylinder, MeshVolume
 from ..units import m, mm
 from .document import Document
 from .optical_build import Built, Group
@@ -30,15 +30,14 @@ def report(document: Document, built: Built) -> dict[str, Any]:
         "file": document.file,
         "name": detector.name,
         "volume": {
-            "kind": type(volume).__name__.lower(),
-            **_leaves_in(volume, m, "m"),
+            **_sizes(volume),
             "volume_m3": float(volume.volume) / m**3,
             "area_m2": float(volume.area) / m**2,
         },
         "medium": {"kind": type(detector.medium).__name__.lower(), **_leaves_in(detector.medium, m, "m")},
         "sensors": {
             "count": len(positions),
-            "by_patch": {name: int((patch == i).sum()) for i, name in enumerate(volume.patches)},
+            "by_patch": _by_wall(volume, patch),
             "by_type": {entry.name: int((kind == i).sum()) for i, entry in enumerate(sensors.types)},
             "radius_mm": [float(radii.min()) / mm, float(radii.max()) / mm],
         },
@@ -51,6 +50,29 @@ def report(document: Document, built: Built) -> dict[str, Any]:
         "placement": _placement(built.groups),
         "warnings": _warnings(detector, positions, radii, built.groups),
     }
+
+
+def _sizes(volume: AbstractVolume) -> dict[str, Any]:
+    """The kind of a volume and its leaves, all lengths in m; of a mesh what it is made of."""
+    if not isinstance(volume, MeshVolume):
+        return {"kind": type(volume).__name__.lower(), **_leaves_in(volume, m, "m")}
+    points = np.asarray(volume.points, dtype=np.float64)
+    return {
+        "kind": "mesh",
+        "from_m": (points.min(axis=0) / m).tolist(),
+        "to_m": (points.max(axis=0) / m).tolist(),
+        "vertices": len(points),
+        "triangles": len(volume.triangles),
+        "convex": volume.convex,
+    }
+
+
+def _by_wall(volume: AbstractVolume, patch: np.ndarray) -> dict[str, int]:
+    """How many sensors are on each patch; on a mesh, on each set of triangles that meet without a crease."""
+    if not isinstance(volume, MeshVolume):
+        return dict(zip(volume.patches, np.bincount(patch, minlength=len(volume.patches)).tolist(), strict=True))
+    wall = np.asarray(volume.wall)
+    return {f"wall_{i}": count for i, count in enumerate(np.bincount(wall[patch], minlength=wall.max() + 1).tolist())}
 
 
 def _leaves_in(module: Any, unit: float, suffix: str) -> dict[str, Any]:
@@ -88,12 +110,12 @@ def _warnings(detector: Detector, positions: np.ndarray, radii: np.ndarray, grou
     pairs, depths = overlaps(positions, radii)
     if len(pairs):
         warnings.append(f"{len(pairs)} pairs of sensors overlap, by {depths[0] / mm:.1f} mm at most (tolerated)")
-    counts = np.bincount(np.asarray(detector.sensors.patch), minlength=len(detector.volume.patches))
-    empty = [name for name, count in zip(detector.volume.patches, counts, strict=True) if count == 0]
+    counts = _by_wall(detector.volume, np.asarray(detector.sensors.patch))
+    empty = [name for name, count in counts.items() if count == 0]
     if empty:
         warnings.append(f"no sensors on: {', '.join(empty)}")
-    if isinstance(detector.volume, Cylinder) and counts[1] != counts[2]:
-        warnings.append(f"{counts[1]} sensors on the top, {counts[2]} on the bottom")
+    if isinstance(detector.volume, Cylinder) and counts["top"] != counts["bottom"]:
+        warnings.append(f"{counts['top']} sensors on the top, {counts['bottom']} on the bottom")
     warnings += [
         f"{one.name}: {one.source}" for one in detector.sensors.types if one.source.startswith("Approximation")
     ]

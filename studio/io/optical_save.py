@@ -9,7 +9,7 @@ import numpy as np
 
 from ..detector import Detector, PhotosensorArray, SensorType, shipped_sensor_types
 from ..detector.layouts import overhang, overlaps
-from ..geometry import AbstractVolume, Box, Cylinder, Sphere
+from ..geometry import AbstractVolume, Box, Cylinder, MeshVolume, Sphere
 from ..medium import AbstractMedium, Water
 from ..units import kHz, parse_quantity
 from .flow import cannot, flow, quoted
@@ -24,7 +24,7 @@ def optical_text(detector: Detector) -> str:
         "# Written by studio. Lengths are in mm; each row of the table is a sensor in the chart of its patch:",
         f"# {_CHARTS.get(type(detector.volume), '')}",
         f"name: {quoted(detector.name)}",
-        f"volume: {flow(_volume(detector.volume))}",
+        *_volume(detector.volume),
         f"medium: {flow(_medium(detector.medium))}",
         f"electronics: {flow({name: _time(getattr(electronics, name)) for name in ('gate', 'time_precision')})}",
         *_own_types(detector.sensors),
@@ -38,17 +38,32 @@ _CHARTS: dict[type, str] = {
     Cylinder: "barrel: u = azimuth in rad, v = z / half height; top and bottom: u = x / radius, v = y / radius.",
     Sphere: "u v w = unit vector from the centre.",
     Box: "u and v = the two coordinates after the face's own, in cyclic order, divided by their half sizes.",
+    MeshVolume: "u and v = the way along the first and the last edge of the triangle from its first corner, 0 to 1.",
 }
 
 
-def _volume(volume: AbstractVolume) -> dict[str, str]:
+def _volume(volume: AbstractVolume) -> list[str]:
+    """The lines of a volume: one, but for a mesh, which is written out so that the file needs no other."""
     if isinstance(volume, Cylinder):
-        return {"kind": "cylinder", "radius": _length(volume.radius), "height": _length(volume.height)}
-    if isinstance(volume, Sphere):
-        return {"kind": "sphere", "radius": _length(volume.radius)}
-    if isinstance(volume, Box):
-        return {"kind": "box", "size": "[" + ", ".join(_length(x) for x in np.asarray(volume.size)) + "]"}
-    raise cannot("volume", volume, "use a Cylinder, Sphere or Box")
+        sizes = {"kind": "cylinder", "radius": _length(volume.radius), "height": _length(volume.height)}
+    elif isinstance(volume, Sphere):
+        sizes = {"kind": "sphere", "radius": _length(volume.radius)}
+    elif isinstance(volume, Box):
+        sizes = {"kind": "box", "size": "[" + ", ".join(_length(x) for x in np.asarray(volume.size)) + "]"}
+    elif isinstance(volume, MeshVolume):
+        return [
+            "volume:",
+            "  kind: mesh",
+            "  unit: mm",
+            f"  scale: {exact(float(volume.scale))}",
+            "  vertices: |",
+            *("    " + " ".join(exact(x) for x in row) for row in np.asarray(volume.vertices)),
+            "  triangles: |",
+            *("    " + " ".join(str(corner) for corner in row) for row in np.asarray(volume.triangles)),
+        ]
+    else:
+        raise cannot("volume", volume, "use a Cylinder, Sphere, Box or MeshVolume")
+    return [f"volume: {flow(sizes)}"]
 
 
 def _medium(medium: AbstractMedium) -> dict[str, str]:

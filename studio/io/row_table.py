@@ -13,6 +13,8 @@ _CHART_COLUMNS = ("patch", "u", "v", "w", "radius/mm", "type", "weight")
 _CHART_EXAMPLE = "begin with a line naming the columns, for example 'patch u v', then one row a sensor"
 _POSITION_EXAMPLE = "write one row a sensor: three numbers x y z"
 _SPACE_CHARGE_EXAMPLE = "write one row a node: three displacements in mm, three distortions in V/mm"
+_VERTEX_EXAMPLE = "write one row a vertex: three numbers x y z"
+_TRIANGLE_EXAMPLE = "write one row a triangle: three vertices by their numbers, from 0"
 _EFFICIENCY_EXAMPLE = "begin with the line 'wavelength/nm efficiency', then one row a point, for example '400 0.3'"
 
 
@@ -21,7 +23,7 @@ class RowTable:
     """Rows of a text block.
 
     - `numbers (sensors, 2 or 3)`: positions, or chart coordinates; or points of a quantum efficiency, or six numbers a node of
-      a space-charge map.
+      a space-charge map, or vertices and triangles of a mesh.
     - `offsets (sensors,)`: the row of the block, from 0, that each sensor or point stands in.
     - `patches`, `types (sensors,)`: names, or None without such a column; `radius (sensors,)` in mm or None; `weight
       (sensors,)`: see `PhotosensorArray`, or None.
@@ -42,19 +44,35 @@ class RowTable:
 
 def parse_position_rows(text: object) -> RowTable:
     """Rows "x y z". **Raises** `InputError` whose `line` is the row of the block, from 0."""
-    rows = _rows(text, _POSITION_EXAMPLE)
-    if not rows:
-        raise InputError("holds no sensor", remedy=_POSITION_EXAMPLE)
-    numbers = _numbers([words for _, words in rows], [offset for offset, _ in rows], 3, _POSITION_EXAMPLE)
-    return RowTable(numbers, _offsets(rows))
+    return _plain_rows(text, 3, _POSITION_EXAMPLE, "holds no sensor")
 
 
 def parse_space_charge_rows(text: object) -> RowTable:
     """Rows of six numbers, displacement and distortion. **Raises** `InputError` as above."""
-    rows = _rows(text, _SPACE_CHARGE_EXAMPLE)
+    return _plain_rows(text, 6, _SPACE_CHARGE_EXAMPLE, "holds no nodes")
+
+
+def parse_vertex_rows(text: object) -> RowTable:
+    """Rows "x y z", the vertices of a mesh. **Raises** `InputError` as above."""
+    return _plain_rows(text, 3, _VERTEX_EXAMPLE, "holds no vertices")
+
+
+def parse_triangle_rows(text: object) -> RowTable:
+    """Rows of three whole numbers, the vertices at the corners of a triangle. **Raises** `InputError` as above."""
+    table = _plain_rows(text, 3, _TRIANGLE_EXAMPLE, "holds no triangles")
+    broken = (table.numbers != np.round(table.numbers)).any(axis=1)
+    if broken.any():
+        row = int(np.argmax(broken))
+        raise _row_error(int(table.offsets[row]), "not whole numbers", table.numbers[row].tolist(), _TRIANGLE_EXAMPLE)
+    return table
+
+
+def _plain_rows(text: object, columns: int, example: str, nothing: str) -> RowTable:
+    """Rows of `columns` numbers each, without a line that names them."""
+    rows = _rows(text, example)
     if not rows:
-        raise InputError("holds no nodes", remedy=_SPACE_CHARGE_EXAMPLE)
-    numbers = _numbers([words for _, words in rows], [offset for offset, _ in rows], 6, _SPACE_CHARGE_EXAMPLE)
+        raise InputError(nothing, remedy=example)
+    numbers = _numbers([words for _, words in rows], [offset for offset, _ in rows], columns, example)
     return RowTable(numbers, _offsets(rows))
 
 

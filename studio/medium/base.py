@@ -27,6 +27,19 @@ class AbstractMedium(eqx.Module):
     def scattering_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
         """Inverse scattering length in 1/mm."""
 
+    def rayleigh_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Inverse length of scattering by molecules in 1/mm."""
+        return self.scattering_coefficient(wavelength)
+
+    def mie_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Inverse length of scattering by grains in 1/mm."""
+        return 0 * wavelength
+
+    @property
+    def mie_asymmetry(self) -> float:
+        """Mean cosine of scattering by grains."""
+        return 0.9
+
     def extinction_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
         """Inverse length in 1/mm after which light has left the direct beam: absorption plus scattering."""
         return self.absorption_coefficient(wavelength) + self.scattering_coefficient(wavelength)

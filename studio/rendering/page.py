@@ -14,13 +14,13 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm, to_hex, to_rgb
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from ..geometry.triangulation import prisms, tube, wall_lines, wall_triangles
+from ..geometry.triangulation import prisms, tube, wall_lines
 from ..io.atomic import replace_file
 from ..io.meshes import Body, web_page
 from ..units import m
 from .camera import VIEW_ANGLE, Camera, camera_around, step
 from .style import AMOUNTS, INK, PALETTE, WALL
-from .view import LINE_WIDTH, WALL_COLOUR, Colouring, View, half_box, wall_scale
+from .view import LINE_WIDTH, WALL_COLOUR, Colouring, View, drawn_wall, half_box
 
 _AXES = (PALETTE[4], PALETTE[2], PALETTE[5])
 _STEPS = 24  # of the colour bar's gradient
@@ -59,9 +59,9 @@ def page_camera(view: View) -> Camera:
 
 def _bodies(view: View) -> list[Body]:
     size = float(np.max(half_box(view))) * m
-    vertices, faces = wall_triangles(view.volume)
+    vertices, faces = drawn_wall(view)
     # Faces turned inwards: as in the pictures, the near side of the wall is cut away.
-    bodies = [Body("wall", wall_scale(view) * vertices, faces[:, ::-1], to_rgb(WALL_COLOUR))]
+    bodies = [Body("wall", vertices, faces[:, ::-1], to_rgb(WALL_COLOUR))]
     if len(view.positions):
         marks = view.bodies()
         bodies.append(Body("sensors", *marks, np.repeat(view.colours, len(marks[0]) // len(view.colours), axis=0)))

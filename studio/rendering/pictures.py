@@ -20,12 +20,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..geometry.triangulation import wall_triangles
 from ..units import m
 from .camera import axes_around
 from .scene import Drawing, view_image
 from .style import AMOUNTS, DPI, INK, PALETTE, STYLE, UNLIT
-from .view import PIXELS, WALL_COLOUR, Colouring, View, alike, half_box, view_camera, wall_scale
+from .view import PIXELS, WALL_COLOUR, Colouring, View, alike, drawn_wall, half_box, view_camera
 from .words import colour_bar, legend, legend_rows
 
 FRAME_PIXELS = (880, 800)
@@ -137,7 +136,7 @@ def shown_window(views: list[View], size: tuple[int, int] = PIXELS) -> Window:
     points = []
     for view in views:
         camera, half = view_camera(view, size), half_box(view)
-        points.append(camera.project(wall_scale(view) * wall_triangles(view.volume)[0] / m))
+        points.append(camera.project(drawn_wall(view)[0] / m))
         points += [
             np.concatenate([axis.ends, [place for _, place in axis.words]])
             for axis in axes_around(half, camera, view.axes)

@@ -11,11 +11,11 @@ import numpy as np
 import pyvista
 from vtkmodules.vtkCommonCore import vtkLogger
 
-from ..geometry.triangulation import tube, wall_lines, wall_triangles
+from ..geometry.triangulation import tube, wall_lines
 from ..units import m
 from .camera import VIEW_ANGLE, Camera
 from .style import WALL
-from .view import LINE_WIDTH, PIXELS, WALL_COLOUR, View, half_box, view_camera, wall_scale
+from .view import LINE_WIDTH, PIXELS, WALL_COLOUR, View, drawn_wall, half_box, view_camera
 
 _SHEET = 0.18  # opacity: what stands behind is seen
 
@@ -38,8 +38,8 @@ class Drawing:
         self.plotter = pyvista.Plotter(off_screen=True, window_size=list(size), lighting="none")
         self.plotter.renderer.SetBackground(1.0, 1.0, 1.0)
         self.plotter.enable_anti_aliasing("msaa", multi_samples=8)
-        vertices, faces = wall_triangles(view.volume)
-        self.wall = _mesh((wall_scale(view) * vertices / m, faces))
+        vertices, faces = drawn_wall(view)
+        self.wall = _mesh((vertices / m, faces))
         # Seen from inside, as the sensors are: faces that turn their outside to the onlooker are left out.
         self.plotter.add_mesh(self.wall, color=WALL_COLOUR, lighting=False, culling="front")
         self.edges = [pyvista.lines_from_points(line / m) for line in wall_lines(view.volume)]
@@ -57,7 +57,7 @@ class Drawing:
 
     def move(self, view: View) -> None:
         """Wall, sensors and their colours as in another view of the same detector."""
-        self.wall.points = wall_scale(view) * wall_triangles(view.volume)[0] / m
+        self.wall.points = drawn_wall(view)[0] / m
         for edge, line in zip(self.edges, wall_lines(view.volume), strict=True):
             edge.points = line / m
         if len(view.positions):

@@ -23,8 +23,8 @@ from ..constants import ELECTRON_MASS, MUON_MASS
 from ..detector import Detector
 from ..event import Primary, Readout
 from ..event.energy_loss import beta, csda_range
-from ..geometry import AbstractVolume
-from ..geometry.triangulation import disc_sides, discs, octahedra, wall_triangles
+from ..geometry import AbstractVolume, MeshVolume
+from ..geometry.triangulation import Triangles, disc_sides, discs, octahedra, wall_triangles
 from ..units import MeV, m, mm
 from .camera import Camera, camera_around
 from .style import AMOUNTS, PALETTE, UNLIT
@@ -191,8 +191,18 @@ def event_view(
     )
 
 
+def drawn_wall(view: View) -> Triangles:
+    """Vertices in mm and faces of the wall, drawn a little larger, since the edges of flat discs stand out of a round one."""
+    vertices, faces = wall_triangles(view.volume)
+    larger = wall_scale(view)
+    if isinstance(view.volume, MeshVolume):
+        # Outwards everywhere: a wall that bends inwards would come before its sensors by a scale.
+        return np.asarray(view.volume.moved_inwards((1 - larger) * float(np.min(_wall_box(view))) * m), float), faces
+    return larger * vertices, faces
+
+
 def wall_scale(view: View) -> float:
-    """The wall is drawn so many times larger, since the edges of flat discs stand out of a round one: by r² / 2R."""
+    """How many times larger the wall is drawn: the edges of flat discs stand out of a round one by r² / 2R."""
     return 1.005 + 0.5 * float(np.max(view.radii, initial=0.0) / m / np.min(_wall_box(view))) ** 2
 
 

@@ -1,4 +1,5 @@
-"""Maps of a detector's wall in a plane: unrolled cylinders, nets of boxes, spheres in an equal-area projection.
+"""Maps of a detector's wall in a plane: unrolled cylinders, nets of boxes, spheres in an equal-area projection,
+meshes by the directions to their sensors.
 
 All in metres. Walls are seen from outside, with z upwards where a wall has a vertical; maps of cylinders and boxes keep
 lengths (each patch by itself), the map of a sphere keeps areas.
@@ -14,7 +15,7 @@ from jaxtyping import Float
 
 from .._checks import InputError
 from ..detector import Detector
-from ..geometry import Box, Cylinder, Sphere
+from ..geometry import Box, Cylinder, MeshVolume, Sphere
 from ..units import m
 
 _GAP = 0.06  # between pieces of a map, as a fraction of its size
@@ -47,7 +48,11 @@ def wall_map(detector: Detector) -> WallMap:
         return _box(np.asarray(volume.size, float) / m, patch, uv)
     if isinstance(volume, Sphere):
         return _sphere(float(volume.radius) / m, uv)
-    raise InputError(f"no map of a {type(volume).__name__}", key="volume", remedy="use a cylinder, a box or a sphere")
+    if isinstance(volume, MeshVolume):
+        return _mesh(detector, volume)
+    raise InputError(
+        f"no map of a {type(volume).__name__}", key="volume", remedy="use a cylinder, a box, a sphere or a mesh"
+    )
 
 
 def _cylinder(radius: float, height: float, patch: np.ndarray, uv: np.ndarray) -> WallMap:
@@ -99,6 +104,16 @@ def _box(size: np.ndarray, patch: np.ndarray, uv: np.ndarray) -> WallMap:
         corner = centre + half * (-1.0, 1.0)
         captions.append((names[face], float(corner[0]), float(corner[1]) + 0.3 * gap))
     return WallMap(points, tuple(outlines), tuple(captions), "along the walls (m)", "z (m)", (-z, z))
+
+
+def _mesh(detector: Detector, volume: MeshVolume) -> WallMap:
+    """The directions to sensors from the middle of a mesh, on the map of the sphere of the same area."""
+    points = np.asarray(volume.points, float)
+    directions = np.asarray(detector.placed.positions, float) - (points.min(axis=0) + points.max(axis=0)) / 2
+    where = _sphere(math.sqrt(float(volume.area) / (4 * math.pi)) / m, directions)
+    return dataclasses.replace(
+        where, across="directions from the middle, across (m)", upwards="directions from the middle, upwards (m)"
+    )
 
 
 def _sphere(radius: float, uv: np.ndarray) -> WallMap:

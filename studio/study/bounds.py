@@ -27,6 +27,8 @@ def natural_bound(detector: Detector | TPC, path: str) -> AbstractBound:
         return wall_bound(detector)
     if path == "sensors.weight":
         return Interval(0.0, 1.0)
+    if path == "volume.vertices":
+        return Unbounded()
     if path.startswith(("volume.", "volumes.", "medium.")) or path in ("sensors.radius", "sensors.efficiency"):
         return Positive()
     if path.rsplit(".", 1)[-1] in ("pitch", "wire_radius", "mesh_distance", "shaping_time"):

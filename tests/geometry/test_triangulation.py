@@ -71,7 +71,7 @@ def test_lines_lie_on_the_wall(name):
 
 def test_a_volume_of_another_kind_is_refused():
     egg = type("Egg", (AbstractVolume,), dict.fromkeys(AbstractVolume.__abstractmethods__))
-    with pytest.raises(InputError, match="no triangles of a Egg.*use a cylinder, a box or a sphere"):
+    with pytest.raises(InputError, match="no triangles of a Egg.*use a cylinder, a box, a sphere or a mesh"):
         wall_triangles(egg())
 
 

@@ -153,7 +153,7 @@ def test_a_volume_without_a_map_is_refused():
     for field in ("medium", "sensors", "electronics", "name"):
         object.__setattr__(odd, field, getattr(tank, field))
     object.__setattr__(odd, "volume", Egg())
-    with pytest.raises(InputError, match="no map of a Egg.*use a cylinder, a box or a sphere"):
+    with pytest.raises(InputError, match="no map of a Egg.*use a cylinder, a box, a sphere or a mesh"):
         wall_map(odd)
 
 

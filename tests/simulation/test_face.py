@@ -169,7 +169,14 @@ def test_cosines_over_the_face_against_integration_over_its_points(distance, fac
     cosine = way @ directions.T
     mean = np.average(cosine, axis=0, weights=weight)
     variance = np.average((cosine - mean) ** 2, axis=0, weights=weight)
-    sensor = Sensors(jnp.zeros((1, 3)), jnp.asarray([[0.0, 0.0, 1.0]]), jnp.ones(1), jnp.zeros(1, int), jnp.ones(1))
+    sensor = Sensors(
+        jnp.zeros((1, 3)),
+        jnp.asarray([[0.0, 0.0, 1.0]]),
+        jnp.ones(1),
+        jnp.zeros(1, int),
+        jnp.ones(1),
+        jnp.zeros(1, int),
+    )
     seen = sight(sensor, jnp.broadcast_to(source, (5, 3)), jnp.asarray(directions))
     np.testing.assert_allclose(seen.cosine[0], mean, atol=off)
     np.testing.assert_allclose(seen.face_variance[0], variance, atol=variance_off * variance.max())

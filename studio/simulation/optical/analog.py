@@ -1,8 +1,9 @@
 """The analog photon Monte Carlo: every photon lives or dies. It judges `OpticalSimulator.expected`.
 
 It shares the detector's geometry, the tables of medium and sensors and the particles' laws with the smooth simulator,
-and no code of the transport: photons are drawn one at a time, fly straight, are absorbed, scattered out of the beam or
-meet the flat disc of a sensor. Batches hold whole events, so memory does not grow with their number.
+and no code of the transport: photons are drawn one at a time, fly straight, are absorbed, scattered, meet the flat disc of a
+sensor or the wall between the sensors, and are reflected there or not. Batches hold whole events, so memory does not grow
+with their number.
 """
 
 # pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false
@@ -19,29 +20,29 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..._checks import InputError
-from ...constants import SPEED_OF_LIGHT
 from ...detector import Detector
 from ...event import Primary, require_light
 from .analog_emission import Emitter, Photons, point_emitter
+from .analog_flight import Surfaces, fly
 from .analog_muon import muon_emitter
 from .analog_shower import shower_emitter
-from .analog_wall import Discs
 
-_BLOCK = 1 << 14  # photons drawn and followed at a time
+_BLOCK = 1 << 14  # photons drawn at a time
 _BATCH = 16  # blocks of a batch, unless one event needs more
-_SEARCH = 1 << 11  # rays at grazing incidence searched at a time
 
 
 class AnalogResult(NamedTuple):
     """What many independent events of one primary leave on the sensors, before electronics; `(sensors,)` each.
 
-    **Fields**: `counts`: photoelectrons of all events; `mean_time`, `time_spread`: mean and standard deviation in ns of
+    **Fields**: `counts`: photoelectrons of all events; `direct_counts`: those of light that came straight from the
+    particle; `mean_time`, `time_spread`: mean and standard deviation in ns of
     the arrival of one photoelectron; `first_hit_time`, `first_hit_spread`, `first_hit_error`: mean, standard deviation
     and error of the mean in ns of an event's first arrival where there is one. Times of sensors without light are NaN.
     `events`: number of events; `emitted`: detectable photons that left the particle inside the volume, in all events.
     """
 
     counts: Int[np.ndarray, " sensors"]
+    direct_counts: Int[np.ndarray, " sensors"]
     mean_time: Float[np.ndarray, " sensors"]
     time_spread: Float[np.ndarray, " sensors"]
     first_hit_time: Float[np.ndarray, " sensors"]
@@ -56,11 +57,14 @@ class AnalogResult(NamedTuple):
         return self.counts / self.events
 
 
-def analog(detector: Detector, primary: Primary, seed: int, events: int, process: bool = True) -> AnalogResult:
+def analog(
+    detector: Detector, primary: Primary, seed: int, events: int, process: bool = True, indirect: bool = False
+) -> AnalogResult:
     """Simulate `events` events of one primary photon by photon.
 
-    **Arguments**: `seed` of the random numbers; `process`: whether the particle itself fluctuates. Every photon takes a
-    particle of its own, so counts are Poisson and the mean runs over the fluctuations.
+    **Arguments**: `seed` of the random numbers; `process`: whether the particle itself fluctuates; `indirect`: whether light
+    that is scattered or reflected goes on, as often as it may be, or is lost. Every photon takes a particle of its own, so
+    counts are Poisson and the mean runs over the fluctuations.
 
     A place of weight 0 has no sensor.
 
@@ -80,9 +84,8 @@ def analog(detector: Detector, primary: Primary, seed: int, events: int, process
             remedy="round them to 0 and 1",
         )
     emitter = _emitter(detector, primary, process)
-    discs = Discs.of(detector)
+    surfaces = Surfaces.of(detector)
     tally = _Tally(detector.sensors.count)
-    kinds = jnp.concatenate([detector.sensors.kind, jnp.zeros(1, jnp.int32)])
     blocks = max(_BATCH, math.ceil(_upper(emitter.proposed) / _BLOCK))
     together = max(
         1, min(math.floor(_events_that_fit(emitter.proposed, blocks * _BLOCK)), (1 << 31) // detector.sensors.count)
@@ -92,8 +95,15 @@ def analog(detector: Detector, primary: Primary, seed: int, events: int, process
     for batch in range(math.ceil(events / together)):
         count = min(together, events - done)
         wanted = random.poisson(count * emitter.proposed)
-        flown = _fly(
-            emitter.draw, blocks, emitter.source, emitter.spectrum, discs, kinds, jax.random.fold_in(key, batch), wanted
+        flown = _followed(
+            emitter.draw,
+            blocks,
+            indirect,
+            emitter.source,
+            emitter.spectrum,
+            surfaces,
+            jax.random.fold_in(key, batch),
+            wanted,
         )
         event = random.integers(count, size=blocks * _BLOCK)
         tally.add(*(np.asarray(x) for x in flown), event)
@@ -121,53 +131,28 @@ def _events_that_fit(photons: float, slots: int) -> float:
     return root**2 / max(photons, 1e-9)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _fly(draw, blocks: int, source, spectrum, discs: Discs, kinds: Int[Array, " n"], key: PRNGKeyArray, wanted: Array):
-    """Photons from birth to death, in blocks that fit a processor's cache: the sensor each is detected by (the number of
-    sensors for none), when, and whether it left the particle inside the volume; the first `wanted` ones exist."""
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _followed(
+    draw, blocks: int, indirect: bool, source, spectrum, surfaces: Surfaces, key: PRNGKeyArray, wanted: Array
+):
+    """Photons from birth to death: the sensor each is detected by (the number of sensors for none), when, whether it came
+    straight from the particle, and how many left that inside the volume; the first `wanted` ones exist."""
+    birth_key, fate_key = jax.random.split(key)
 
-    def block(state):
+    def block(state) -> Photons:
         number, block_key = state
-        draw_key, fate_key = jax.random.split(block_key)
-        photons: Photons = draw(source, spectrum, draw_key, _BLOCK)
+        photons: Photons = draw(source, spectrum, block_key, _BLOCK)
         exists = number * _BLOCK + jnp.arange(_BLOCK) < wanted
-        made = photons.made & exists & discs.wall.contains(photons.position)
-        sensor, distance = _first_disc(discs, photons, made)
-        survival, detection = jax.random.uniform(fate_key, (2, _BLOCK), jnp.float32)
-        arrives = made & (survival < jnp.exp(-photons.extinction * distance))
-        detected = arrives & spectrum.detects(kinds[sensor], photons.colour, detection)
-        time = photons.time + distance * photons.group_index * (1 / SPEED_OF_LIGHT)
-        return jnp.where(detected, sensor, discs.count), time, jnp.sum(made)
+        return photons._replace(made=photons.made & exists & surfaces.discs.wall.contains(photons.position))
 
-    sensor, time, made = jax.lax.map(block, (jnp.arange(blocks), jax.random.split(key, blocks)))
-    return sensor.reshape(-1), time.reshape(-1), jnp.sum(made)
+    drawn = jax.lax.map(block, (jnp.arange(blocks), jax.random.split(birth_key, blocks)))
+    pool = jax.tree.map(_strung, drawn)
+    return *fly(surfaces, spectrum, pool, fate_key, indirect), jnp.sum(pool.made)
 
 
-def _first_disc(discs: Discs, photons: Photons, made: Array) -> tuple[Array, Array]:
-    """Index and distance of the first disc each photon meets; those at grazing incidence are searched in blocks."""
-    position, direction = photons.position, photons.direction
-    sensor, distance, inner, outer = discs.meet(position, direction)
-    unsure = made & (outer - inner > 2 * discs.margin)
-    count = jnp.sum(unsure)
-    (rays,) = jnp.nonzero(unsure, size=unsure.shape[0] + _SEARCH, fill_value=unsure.shape[0])
-
-    def more(state):
-        return state[0] < count
-
-    def search(state):
-        start, sensor, distance = state
-        block = jax.lax.dynamic_slice(rays, (start,), (_SEARCH,))
-        at = jnp.minimum(block, unsure.shape[0] - 1)
-        length = jnp.where(block < unsure.shape[0], outer[at], inner[at])
-        found = discs.search(position[:, at], direction[:, at], inner[at], length)
-        return (
-            start + _SEARCH,
-            sensor.at[block].set(found[0], mode="drop"),
-            distance.at[block].set(found[1], mode="drop"),
-        )
-
-    _, sensor, distance = jax.lax.while_loop(more, search, (jnp.zeros_like(count), sensor, distance))
-    return sensor, distance
+def _strung(leaf: Array) -> Array:
+    """Blocks `(blocks, ..., n)` one after the other `(..., blocks × n)`."""
+    return jnp.moveaxis(leaf, 0, -2).reshape(*leaf.shape[1:-1], -1)
 
 
 class _Tally:
@@ -177,13 +162,17 @@ class _Tally:
         self.sensors = sensors
         self.single = np.zeros((3, sensors))
         self.first = np.zeros((3, sensors))
+        self.direct = np.zeros(sensors)
         self.emitted = 0
 
-    def add(self, sensor: np.ndarray, time: np.ndarray, emitted: np.ndarray, event: np.ndarray) -> None:
+    def add(
+        self, sensor: np.ndarray, time: np.ndarray, direct: np.ndarray, emitted: np.ndarray, event: np.ndarray
+    ) -> None:
         """Detected photons of a batch of whole events: `sensor`, `time` and the number of the `event` in the batch."""
         (found,) = np.nonzero(sensor < self.sensors)
         sensor, time = sensor[found], np.maximum(time[found], 0.0)
         self.emitted += int(emitted)
+        self.direct += np.bincount(sensor[direct[found]], minlength=self.sensors)
         self._sum(self.single, sensor, time)
         # Pairs of event and sensor above, bits of the positive time below: sorted, the first of each pair is the earliest.
         pair = event[found].astype(np.uint64) * np.uint64(self.sensors) + sensor.astype(np.uint64)
@@ -206,7 +195,7 @@ class _Tally:
         error = first_spread / np.sqrt(np.maximum(self.first[0], 1))
         counts = self.single[0].astype(np.int64)
         times = (start + mean_time, time_spread, start + first_time, first_spread, error)
-        return AnalogResult(counts, *times, events, self.emitted)
+        return AnalogResult(counts, self.direct.astype(np.int64), *times, events, self.emitted)
 
 
 def _moments(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

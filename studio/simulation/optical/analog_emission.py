@@ -34,14 +34,13 @@ _FLAT = (300.0, 700.0)  # nm, spectrum of a point source
 
 
 class Photons(NamedTuple):
-    """Photons at emission: `position`, `direction (3, n)`; `time`, `group_index`, `extinction` (1/mm), `colour`: place in
-    the spectrum's table, and `made`: whether the proposed photon exists, `(n,)` each."""
+    """Photons at emission: `position`, `direction (3, n)`; `time`, `group_index`, `colour`: place in the spectrum's table,
+    and `made`: whether the proposed photon exists, `(n,)` each."""
 
     position: Float[Array, "3 n"]
     direction: Float[Array, "3 n"]
     time: Float[Array, " n"]
     group_index: Float[Array, " n"]
-    extinction: Float[Array, " n"]
     colour: Float[Array, " n"]
     made: Bool[Array, " n"]
 
@@ -49,12 +48,14 @@ class Photons(NamedTuple):
 class Spectrum(eqx.Module):
     """Detectable light, in bins of equal probability.
 
-    **Fields**: `optics (bins + 1, 3)`: refractive index, group index and extinction (1/mm) at the bins' edges;
-    `share (bins + 1, types)`: efficiency of each sensor type over the largest of any type; `light`: detectable photons
-    per unit of source (mm of track with β = 1, or one emitted photon); `reference`: refractive index at 400 nm.
+    **Fields**: `optics (bins + 1, 2)`: refractive index and group index at the bins' edges; `losses (bins + 1, 3)`:
+    absorption, scattering by molecules and by grains in 1/mm; `share (bins + 1, types)`: efficiency of each sensor type
+    over the largest of any type, or over 1 where light that is not detected goes on; `light`: photons drawn per unit of
+    source (mm of track with β = 1, or one emitted photon); `reference`: refractive index at 400 nm.
     """
 
-    optics: Float[Array, "edges 3"]
+    optics: Float[Array, "edges 2"]
+    losses: Float[Array, "edges 3"]
     share: Float[Array, "edges types"]
     light: Float[Array, ""]
     reference: Float[Array, ""]
@@ -68,21 +69,33 @@ class Spectrum(eqx.Module):
             [r * kind.detection_efficiency(WAVELENGTHS) for r, kind in zip(relative, sensors.types, strict=True)],
             axis=-1,
         )
-        envelope = efficiency.max(axis=-1)
+        best = efficiency.max(axis=-1)
+        # Where sensors reflect what they do not detect, it is decided at the sensor, not in the draw.
+        envelope = best if sensors.glass is None else (best > 0).astype(float)
         cumulative = running_integral(emitted * envelope, WAVELENGTHS)
         rising = np.concatenate([[True], np.diff(cumulative) > 0])
         edges = np.interp(np.linspace(0, cumulative[-1], _BINS + 1), cumulative[rising], WAVELENGTHS[rising])
         edges[0] = WAVELENGTHS[np.argmax(cumulative > 0) - 1]
         share = efficiency / np.where(envelope > 0, envelope, 1.0)[:, None]
         medium = detector.medium
-        functions = (medium.refractive_index, medium.group_index, medium.extinction_coefficient)
-        optics = np.stack([np.asarray(function(edges), float) for function in functions], axis=-1)
+        optics, losses = (
+            np.stack([np.asarray(function(edges), float) for function in functions], axis=-1)
+            for functions in (
+                (medium.refractive_index, medium.group_index),
+                (medium.absorption_coefficient, medium.rayleigh_coefficient, medium.mie_coefficient),
+            )
+        )
         by_type = np.stack([np.interp(edges, WAVELENGTHS, column) for column in share.T], axis=-1)
-        return cls(single(optics), single(by_type), single(cumulative[-1]), single(medium.refractive_index(_REFERENCE)))
+        reference = single(medium.refractive_index(_REFERENCE))
+        return cls(single(optics), single(losses), single(by_type), single(cumulative[-1]), reference)
 
-    def at(self, colour: Float[Array, " n"]) -> Float[Array, "3 n"]:
-        """Refractive index, group index and extinction of photons at places `colour` in [0, 1) of the table."""
+    def at(self, colour: Float[Array, " n"]) -> Float[Array, "2 n"]:
+        """Refractive index and group index of photons at places `colour` in [0, 1) of the table."""
         return between(self.optics, colour * _BINS).T
+
+    def losses_at(self, colour: Float[Array, " n"]) -> Float[Array, "3 n"]:
+        """Absorption, scattering by molecules and by grains in 1/mm, of photons at places `colour` in [0, 1)."""
+        return between(self.losses, colour * _BINS).T
 
     def dispersed(self, cosine: Float[Array, " n"], index: Float[Array, " n"]) -> Float[Array, " n"]:
         """cos θ of light of refractive `index`, given that at 400 nm, for the law of `sources.dispersion`."""
@@ -93,8 +106,6 @@ class Spectrum(eqx.Module):
         self, kind: Int[Array, " n"], colour: Float[Array, " n"], level: Float[Array, " n"]
     ) -> Bool[Array, " n"]:
         """Whether sensors of type `kind` detect photons of the spectrum, for even random numbers `level`."""
-        if self.share.shape[1] == 1:
-            return jnp.ones(colour.shape, bool)
         return level < self.share[(colour * _BINS).astype(jnp.int32), kind]
 
 
@@ -128,8 +139,8 @@ def _draw_point(source: PointSource, spectrum: Spectrum, key: PRNGKeyArray, coun
     up = jnp.broadcast_to(jnp.asarray([[0.0], [0.0], [1.0]], jnp.float32), (3, count))
     direction = around(up, 2 * level - 1, azimuth)
     position = jnp.broadcast_to(source.vertex[:, None], direction.shape)
-    _, group_index, extinction = spectrum.at(colour)
-    return Photons(position, direction, jnp.zeros_like(colour), group_index, extinction, colour, jnp.ones(count, bool))
+    _, group_index = spectrum.at(colour)
+    return Photons(position, direction, jnp.zeros_like(colour), group_index, colour, jnp.ones(count, bool))
 
 
 def cherenkov_spectrum(medium: AbstractMedium) -> np.ndarray:

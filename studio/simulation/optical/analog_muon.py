@@ -121,7 +121,7 @@ def _draw_muon(source: MuonSource, spectrum: Spectrum, key: PRNGKeyArray, count:
     row = (full - path - source.shortest) / source.step
     inverse_beta, left, _, delta = between(source.motion, row).T
     started = between(source.motion[:, 1], (full - source.shortest) / source.step)
-    index, group_index, extinction = spectrum.at(colour)
+    index, group_index = spectrum.at(colour)
     # cos θ = 1/nβ, and light in proportion to sin²θ
     cosine = inverse_beta / index
     strength = (1 - cosine**2) / (1 - 1 / index**2)
@@ -134,9 +134,7 @@ def _draw_muon(source: MuonSource, spectrum: Spectrum, key: PRNGKeyArray, count:
     direction = around(axis, jnp.where(of_delta, spectrum.dispersed(wide, index), jnp.minimum(cosine, 1.0)), cone)
     azimuth = circle(turn)
     position = source.vertex[:, None] + source.frame @ _turned(nodes[:3], azimuth)
-    return Photons(
-        position, source.frame @ _turned(direction, azimuth), started - left, group_index, extinction, colour, made
-    )
+    return Photons(position, source.frame @ _turned(direction, azimuth), started - left, group_index, colour, made)
 
 
 def follow(source: MuonSource, key: PRNGKeyArray) -> Tracks:

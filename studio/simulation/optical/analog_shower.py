@@ -52,10 +52,10 @@ def shower_emitter(detector: Detector, primary: Primary, process: bool) -> Emitt
 def _draw_shower(source: ShowerSource, spectrum: Spectrum, key: PRNGKeyArray, count: int) -> Photons:
     share, colour, turn, choice, level = jax.random.uniform(key, (5, count), jnp.float32)
     depth = between(source.depth, share * (_ROWS - 1))
-    index, group_index, extinction = spectrum.at(colour)
+    index, group_index = spectrum.at(colour)
     cosine = source.angles.draw(share * (_PROFILES - 1), choice, level)
     axis = jnp.broadcast_to(source.direction[:, None], (3, count))
     direction = around(axis, spectrum.dispersed(cosine, index), turn)
     position = source.vertex[:, None] + depth * axis
     time = (depth + source.lag) / SPEED_OF_LIGHT
-    return Photons(position, direction, time, group_index, extinction, colour, jnp.ones(count, bool))
+    return Photons(position, direction, time, group_index, colour, jnp.ones(count, bool))

@@ -24,6 +24,7 @@ from .muon import (
 )
 from .sources import BroadSource, ConeTrack, IsotropicSource
 from .spectrum import Colour, DistanceTable, Moments, Optics, Wavelengths, cherenkov_yield
+from .walks_connection import IndirectLight
 
 if TYPE_CHECKING:
     from .simulator import OpticalSimulator
@@ -36,11 +37,14 @@ POINT_SPECTRUM = (300.0, 700.0)
 
 
 class Emission(eqx.Module):
-    """Sources, each with one `Colour` a sensor type, and the moments of the group index of the
-    light, one set a sensor type."""
+    """Sources, each with one `Colour` a sensor type; the moments of the group index of the light, one set a sensor type;
+    and its `spectrum (k,)` in photons per nm and an arbitrary unit.
 
-    sources: list[tuple[ConeTrack | BroadSource | IsotropicSource, tuple[Colour, ...]]]
+    Indirect light is a source, too, which needs no colours."""
+
+    sources: list[tuple[ConeTrack | BroadSource | IsotropicSource | IndirectLight, tuple[Colour, ...]]]
     delays: tuple[Moments, ...]
+    spectrum: Float[Array, " k"]
 
 
 def latent_count(simulator: OpticalSimulator, event: Primary) -> int:
@@ -52,12 +56,11 @@ def latent_count(simulator: OpticalSimulator, event: Primary) -> int:
 
 
 def emission(
-    simulator: OpticalSimulator, detector: Detector, event: Primary, latents: Float[Array, " latents"] | None
+    simulator: OpticalSimulator, detector: Detector, event: Primary, latents: Float[Array, " latents"], optics: Optics
 ) -> Emission:
-    """What one primary emits on average, moved by `latents` where they are given."""
+    """What one primary emits on average, moved by `latents` unless they are empty, through `optics`."""
     require_light(event)
-    optics = _optics(simulator, detector)
-    if latents is None or latents.shape[0] == 0:
+    if latents.shape[0] == 0:
         latents = jnp.zeros(max(latent_count(simulator, event), electron.LATENTS), event.kinetic_energy.dtype)
     if event.particle == "point":
         return _point(optics, event)
@@ -66,15 +69,16 @@ def emission(
     return _electron(simulator, detector, optics, event, latents, mean=simulator.process and not simulator.resolved)
 
 
-def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray) -> Emission:
+def sampled_emission(
+    simulator: OpticalSimulator, detector: Detector, event: Primary, key: PRNGKeyArray, optics: Optics
+) -> Emission:
     """What one primary emits in one event: its own kinks, range and δ rays where process fluctuations are on."""
     require_light(event)
-    optics = _optics(simulator, detector)
     if event.particle == "point":
         return _point(optics, event)
-    if not simulator.process:
-        return emission(simulator, detector, event, None)
     dtype = event.kinetic_energy.dtype
+    if not simulator.process:
+        return emission(simulator, detector, event, jnp.zeros(0, dtype), optics)
     if event.particle not in MUONS:
         latents = jnp.clip(jax.random.normal(key, (electron.LATENTS,), dtype), -4, 4)
         return _electron(simulator, detector, optics, event, latents, mean=False)
@@ -92,7 +96,8 @@ def sampled_emission(simulator: OpticalSimulator, detector: Detector, event: Pri
     )
 
 
-def _optics(simulator: OpticalSimulator, detector: Detector) -> Optics:
+def optics_of(simulator: OpticalSimulator, detector: Detector) -> Optics:
+    """The medium and the sensor types of `detector`, prepared for the direct light of sources."""
     wavelengths = Wavelengths.of(detector.sensors.types, simulator.wavelengths)
     return Optics.of(detector.medium, wavelengths, detector.volume.longest_chord, simulator.degree)
 
@@ -123,7 +128,7 @@ def _muon_light(
     at_middles, at_ends, plain = optics.colour(middles), optics.colour(ends), optics.colour(full)
     colours = eqx.tree_at(lambda colour: colour.log_light, at_ends, at_middles.log_light)
     sources = [(cone, _by_type(colours)), (broad, _by_type(plain))]
-    return Emission(sources, _by_type(optics.delay(full)))
+    return Emission(sources, _by_type(optics.delay(full)), full)
 
 
 def _electron(
@@ -132,14 +137,14 @@ def _electron(
     pieces = 2 * simulator.segments
     source = electron.shower_source(event, pieces, latents, mean, detector.volume)
     full = cherenkov_yield(jnp.ones((), source.length.dtype), optics.medium, optics.nodes)
-    return Emission([(source, _by_type(optics.colour(full)))], _by_type(optics.delay(full)))
+    return Emission([(source, _by_type(optics.colour(full)))], _by_type(optics.delay(full)), full)
 
 
 def _point(optics: Optics, event: Primary) -> Emission:
     lowest, highest = POINT_SPECTRUM
     spectrum = jnp.where((optics.nodes > lowest) & (optics.nodes < highest), 1 / (highest - lowest), 0.0)
     source = IsotropicSource(event.vertex[None], event.time[None], PHOTONS_PER_UNIT * event.kinetic_energy[None])
-    return Emission([(source, _by_type(optics.colour(spectrum)))], _by_type(optics.delay(spectrum)))
+    return Emission([(source, _by_type(optics.colour(spectrum)))], _by_type(optics.delay(spectrum)), spectrum)
 
 
 def _by_type(tables):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -15,11 +16,13 @@ from ...constants import SPEED_OF_LIGHT
 from ...detector import Detector
 from ...event import Primary, Readout
 from ..base import AbstractSimulator
-from .emission import Emission, emission, latent_count, sampled_emission
+from .emission import Emission, emission, latent_count, optics_of, sampled_emission
 from .first_hit import Pulse, first_hit
 from .recording import record, time_smear
+from .shadow import visible_share
 from .sources import Light, Sensors, select_moments
-from .spectrum import Moments
+from .spectrum import Moments, Optics
+from .walks import Walks
 
 
 class Expectation(NamedTuple):
@@ -42,9 +45,9 @@ class Arrivals(NamedTuple):
 
 
 class OpticalSimulator(AbstractSimulator):
-    """Direct light of muons, electrons and point sources on flat sensors along the wall.
+    """Light of muons, electrons and point sources on flat sensors along the wall.
 
-    **Arguments**, all static:
+    **Arguments**, all static but the last:
 
     - `segments`: pieces of a muon track (a multiple of 8), twice as many for a shower; the charge pattern converges as
       their square.
@@ -57,7 +60,10 @@ class OpticalSimulator(AbstractSimulator):
     - `kink_modes`: number of stretches per plane into which multiple scattering is gathered as latents; at most `segments`.
     - `chunk`: sensors treated at a time; peak memory follows it.
 
-    Scattered and reflected light is not in yet: light scattered out of the direct beam is lost. **Raises** `InputError` for
+    - `indirect`: how scattered and reflected light is followed, `Walks`; without it light that is scattered out of the
+      direct beam is lost, and so is what meets the wall.
+
+    **Raises** `InputError` for
     numbers of segments or stretches that do not work.
     """
 
@@ -68,6 +74,7 @@ class OpticalSimulator(AbstractSimulator):
     resolved: bool = eqx.field(static=True, default=False)
     kink_modes: int = eqx.field(static=True, default=16)
     chunk: int = eqx.field(static=True, default=512)
+    indirect: Walks | None = None
 
     def __check_init__(self):
         if self.segments < 8 or self.segments % 8:
@@ -89,7 +96,9 @@ class OpticalSimulator(AbstractSimulator):
     def sample(self, detector: Detector, event: Primary, key: PRNGKeyArray) -> Readout:
         """One event as recorded; fields are `(sensors,)`. Only places of a weight above one half have a sensor."""
         particle_key, detection_key = jax.random.split(key)
-        light = sampled_emission(self, detector, event, particle_key)
+        light = self._indirect_too(
+            detector, lambda optics: sampled_emission(self, detector, event, particle_key, optics)
+        )
         return record(detector, self._chunked(detector, light), detection_key)
 
     def latent_count(self, event: Primary) -> int:
@@ -98,15 +107,32 @@ class OpticalSimulator(AbstractSimulator):
 
     def arrivals(self, detector: Detector, event: Primary, latents: Float[Array, " latents"] | None = None) -> Arrivals:
         """Light on all sensors for given latents (zero by default), in chunks."""
-        return self._chunked(detector, emission(self, detector, event, latents))
+        if latents is None:
+            latents = jnp.zeros(0, event.kinetic_energy.dtype)
+        return self._chunked(detector, self.emit(detector, event, latents))
 
     def emit(self, detector: Detector, event: Primary, latents: Float[Array, " latents"]) -> Emission:
         """The sources of one primary for given latents."""
-        return emission(self, detector, event, latents)
+        return self._indirect_too(detector, lambda optics: emission(self, detector, event, latents, optics))
 
     def receive(self, detector: Detector, emitted: Emission, channels: Int[Array, " n"]) -> Arrivals:
         """Light of the sources on the sensors with indices `channels`."""
         return arrive(_chunk(detector, channels), detector, emitted)
+
+    def _indirect_too(self, detector: Detector, make: Callable[[Optics], Emission]) -> Emission:
+        """Light that is made with the optics of the direct beam, and its indirect light where that is asked for."""
+        optics = optics_of(self, detector)
+        light = make(optics)
+        if self.indirect is None:
+            return light
+        if not detector.volume.convex:
+            raise InputError(
+                "indirect light is simulated in convex volumes only",
+                key="indirect",
+                remedy="leave it out (indirect=None), or make the volume convex",
+            )
+        source = self.indirect.source(detector, make, optics)
+        return Emission([*light.sources, (source, ())], light.delays, light.spectrum)
 
     def _chunked(self, detector: Detector, light: Emission) -> Arrivals:
         count = detector.sensors.count
@@ -122,13 +148,18 @@ def _chunk(detector: Detector, channels: Int[Array, " n"]) -> Sensors:
     sensors = detector.sensors
     uv, patch = sensors.uv[channels], sensors.patch[channels]
     position, normal = detector.volume.surface_point(patch, uv), detector.volume.normal(patch, uv)
-    return Sensors(position, normal, sensors.radius[channels], sensors.kind[channels], sensors.weight[channels])
+    return Sensors(
+        position, normal, sensors.radius[channels], sensors.kind[channels], sensors.weight[channels], channels
+    )
 
 
 def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
     """Charge and arrival times of all light on a chunk of sensors; dark counts belong to the charge alone."""
     parts = [source.light(sensors, colours) for source, colours in light.sources]
     joined = Light(*(jnp.concatenate(pieces, axis=1) for pieces in zip(*parts, strict=True)))
+    if not detector.volume.convex:
+        spans = [visible_share(sensors, detector.volume, *source.span) for source, _ in light.sources]
+        joined = joined._replace(charge=joined.charge * jnp.concatenate(spans, axis=1))
     efficiency = detector.sensors.efficiency[sensors.kind]
     charge = jnp.sum(joined.charge, axis=1)
     dark = jnp.asarray([entry.dark_rate for entry in detector.sensors.types], charge.dtype) * detector.electronics.gate

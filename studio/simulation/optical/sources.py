@@ -26,14 +26,15 @@ _PEAK = 0.04
 
 
 class Sensors(NamedTuple):
-    """A chunk of sensors: `position (n, 3)`, `normal (n, 3)`, `radius (n,)`, `kind (n,)`, index of the type, and
-    `weight (n,)`."""
+    """A chunk of sensors: `position (n, 3)`, `normal (n, 3)`, `radius (n,)`, `kind (n,)`, index of the type,
+    `weight (n,)`, and `index (n,)` among all sensors."""
 
     position: Float[Array, "n 3"]
     normal: Float[Array, "n 3"]
     radius: Float[Array, " n"]
     kind: Array
     weight: Float[Array, " n"]
+    index: Array
 
 
 class Light(NamedTuple):
@@ -193,6 +194,11 @@ class ConeTrack(eqx.Module):
     spread: Spread
 
     @property
+    def span(self) -> tuple[Float[Array, "pieces 3"], Float[Array, "pieces 3"]]:
+        """Middles of the segments, and the vectors from one end to the other, in mm."""
+        return 0.5 * (self.position[1:] + self.position[:-1]), self.position[1:] - self.position[:-1]
+
+    @property
     def groups(self) -> np.ndarray:
         """One for all `(pieces,)`: a sensor gets its light from a short stretch of the track."""
         return np.zeros(self.time.shape[0] - 1, int)
@@ -268,6 +274,11 @@ class BroadSource(eqx.Module):
     sigmas: tuple[float, ...] = eqx.field(static=True)
 
     @property
+    def span(self) -> tuple[Float[Array, "pieces 3"], Float[Array, "pieces 3"]]:
+        """Middles of the pieces, and the vectors from one end to the other, in mm."""
+        return self.position, self.extent
+
+    @property
     def groups(self) -> np.ndarray:
         """Group of each piece, `(pieces,)`, when arrival times are described: light of all pieces reaches a sensor."""
         return _gathered(self.time.shape[0])
@@ -334,6 +345,11 @@ class IsotropicSource(eqx.Module):
     position: Float[Array, "pieces 3"]
     time: Float[Array, " pieces"]
     photons: Float[Array, " pieces"]
+
+    @property
+    def span(self) -> tuple[Float[Array, "pieces 3"], Float[Array, "pieces 3"]]:
+        """The points, which have no length."""
+        return self.position, jnp.zeros_like(self.position)
 
     @property
     def groups(self) -> np.ndarray:
