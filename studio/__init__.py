@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .detector import PixelElectronics as PixelElectronics
     from .detector import PixelPlane as PixelPlane
     from .detector import PixelTPC as PixelTPC
+    from .detector import Reflector as Reflector
     from .detector import WirePlane as WirePlane
     from .detector import centred as centred
     from .detector import contained as contained
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from .simulation import OpticalSimulator as OpticalSimulator
     from .simulation import PixelSimulator as PixelSimulator
     from .simulation import TPCSimulator as TPCSimulator
+    from .simulation import Walks as Walks
     from .simulation.tpc import FieldResponse as FieldResponse
     from .simulation.tpc import field_response as field_response
     from .study import Study as Study
@@ -97,6 +99,7 @@ _HOMES = {
     "PixelPlane": "detector",
     "PixelTPC": "detector",
     "PhotosensorArray": "detector",
+    "Reflector": "detector",
     "register_sensor_type": "detector",
     "sensor_type": "detector",
     "sensor_type_names": "detector",
@@ -107,6 +110,7 @@ _HOMES = {
     "OpticalSimulator": "simulation",
     "PixelSimulator": "simulation",
     "TPCSimulator": "simulation",
+    "Walks": "simulation",
     "FieldResponse": "simulation.tpc",
     "field_response": "simulation.tpc",
     "fisher_information": "inference",

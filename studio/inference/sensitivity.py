@@ -163,12 +163,14 @@ def _rows(
 
         return functools.partial(_forward, of_parameters, still), total
 
-    carrier, push = jax.linearize(sent, still)
+    # What is sent out may hold whole numbers, which do not move: indices of wavelengths and of sensors.
+    linear: Any = jax.linearize(lambda change: eqx.partition(sent(change), eqx.is_inexact_array), still, has_aux=True)
+    carrier, push, fixed = linear
     directions = jax.vmap(lambda unit: ravel_pytree(push(unit))[0])(jnp.eye(total, dtype=dtype))
     flat_carrier, unravel = ravel_pytree(carrier)
 
     def of_channel(flat: Array, channel: Array) -> tuple[Array, Array]:
-        emitted, values = unravel(flat)
+        emitted, values = eqx.combine(unravel(flat), fixed)
         mean, information = measured_from(emitted, values, channel[None])
         return mean[0], information[0]
 

@@ -1,7 +1,7 @@
 """Simulation: from a detector and an event to what is expected and what is recorded."""
 
 from .base import AbstractSimulator
-from .optical import Expectation, OpticalSimulator
+from .optical import Expectation, OpticalSimulator, Walks
 from .tpc import PixelReadout, PixelSimulator, TPCSimulator, WireReadout
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "PixelReadout",
     "PixelSimulator",
     "TPCSimulator",
+    "Walks",
     "WireReadout",
 ]

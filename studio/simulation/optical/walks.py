@@ -44,7 +44,7 @@ class Walks(eqx.Module):
     """
 
     count: int = eqx.field(static=True, default=2048)
-    seed: Int[Array, ""] = eqx.field(converter=jnp.asarray, default=0)
+    seed: Int[Array, ""] | int = 0
 
     def __check_init__(self):
         if whole_number("indirect.count", self.count) % (GROUPS * BLOCK):
