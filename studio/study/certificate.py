@@ -178,8 +178,8 @@ def _places(design: Detector, spacing: float) -> Detector:
         radius.append(np.full(len(layout.patch), face))
     parts = (np.concatenate(part) for part in (uv, patch, kind, radius))
     uv, patch, kind, radius = parts
-    array = PhotosensorArray(uv, patch, sensors.types, kind, radius, sensors.efficiency)
-    return Detector(volume, design.medium, array, design.electronics, design.name)
+    array = PhotosensorArray(uv, patch, sensors.types, kind, radius, sensors.efficiency, glass=sensors.glass)
+    return Detector(volume, design.medium, array, design.electronics, design.name, design.wall)
 
 
 def _joined(design: Detector, places: Detector) -> Detector:
@@ -188,5 +188,5 @@ def _joined(design: Detector, places: Detector) -> Detector:
     leaves = ("uv", "patch", "kind", "radius")
     uv, patch, kind, radius = (np.concatenate([getattr(first, name), getattr(second, name)]) for name in leaves)
     weight = np.concatenate([np.asarray(first.weight), np.zeros(second.count)])
-    array = PhotosensorArray(uv, patch, first.types, kind, radius, first.efficiency, weight)
-    return Detector(design.volume, design.medium, array, design.electronics, design.name)
+    array = PhotosensorArray(uv, patch, first.types, kind, radius, first.efficiency, weight, first.glass)
+    return Detector(design.volume, design.medium, array, design.electronics, design.name, design.wall)
