@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +29,7 @@ class Reflector(eqx.Module):
     """A surface that reflects into a lobe about the mirrored direction and diffusely; what is left it absorbs.
 
     Light that comes in at cosine c to the normal is reflected into the lobe with probability
-    R_s(c) = r₀ + (1 − r₀)(1 − c)⁵ (C. Schlick, Computer Graphics Forum 13 (1994) 233: Fresnel's law for dielectrics, nearly),
+    R_s(c) = r₀ + (1 − r₀)(1 − c)⁵ (C. Schlick, Computer Graphics Forum 13 (1994) 233, in place of Fresnel's law),
     and with (1 − R_s) · `diffuse` it is sent out by Lambert's cosine, whatever c. Together never more than 1, and the same
     at all wavelengths. The lobe is a von Mises–Fisher distribution of concentration 1 / `lobe`² about the mirrored direction;
     its part below the surface is folded up again, so that none is lost.
@@ -50,11 +52,11 @@ class Reflector(eqx.Module):
 
     def __init__(
         self,
-        specular: float | Float[Array, "*types"] | np.ndarray,
-        diffuse: float | Float[Array, "*types"] | np.ndarray,
-        lobe: float | Float[Array, "*types"] | np.ndarray,
+        specular: float | Sequence[float] | Array | np.ndarray,
+        diffuse: float | Sequence[float] | Array | np.ndarray,
+        lobe: float | Sequence[float] | Array | np.ndarray,
     ):
-        self.specular, self.diffuse, self.lobe = (as_floating(leaf) for leaf in (specular, diffuse, lobe))
+        self.specular, self.diffuse, self.lobe = (_floating(leaf) for leaf in (specular, diffuse, lobe))
 
     def __check_init__(self):
         for name, (lower, upper) in _RANGES.items():
@@ -68,9 +70,7 @@ class Reflector(eqx.Module):
             bad = ~((numbers >= lower) & (numbers <= upper))  # also what is no number
             if bad.any():
                 problem = f"must be between {lower:g} and {upper:g}"
-                raise InputError(
-                    problem, key=f"reflector.{name}", value=float(numbers[bad][0]), remedy=_REMEDIES[name]
-                )
+                raise InputError(problem, key=f"reflector.{name}", value=float(numbers[bad][0]), remedy=_REMEDIES[name])
 
     def reflectance(self, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
         """Probability that light is reflected, in the lobe or diffusely, at cosine `cosine` of incidence; of a wall."""
@@ -82,6 +82,11 @@ class Reflector(eqx.Module):
         """Probability that light is reflected that comes from everywhere alike: ∫ 2c R(c) dc, where 2c (1 − c)⁵ makes 1/21."""
         mirrored = self.specular + (1 - self.specular) / 21
         return mirrored + (1 - mirrored) * self.diffuse
+
+
+def _floating(leaf: float | Sequence[float] | Array | np.ndarray) -> Array:
+    """An array of its own floating type, plain numbers of the default one, so that replacing them compiles nothing anew."""
+    return as_floating(leaf) if hasattr(leaf, "dtype") else jnp.asarray(leaf, jnp.result_type(float))
 
 
 def black_sheet(specular: float = 0.004, diffuse: float = 0.051, lobe: float = 0.1) -> Reflector:
