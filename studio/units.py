@@ -47,6 +47,7 @@ percent = 0.01
 
 _DIMENSIONS: dict[str, dict[str, float]] = {
     "length": {"mm": mm, "um": um, "nm": nm, "cm": cm, "m": m, "km": km, "inch": inch},
+    "reciprocal length": {"1/mm": 1.0 / mm, "1/m": 1.0 / m, "1/km": 1.0 / km},
     "area": {"mm2": mm**2, "cm2": cm**2, "m2": m**2},
     "time": {"ns": ns, "ps": ps, "us": us, "ms": ms, "s": s},
     "squared time": {"ns2": ns**2},

@@ -11,7 +11,7 @@ from .photosensors import PhotosensorArray
 from .pixel_electronics import PixelElectronics
 from .pixel_plane import PixelPlane, pixel_slots_for
 from .pixel_tpc import PixelTPC
-from .reflector import Reflector
+from .reflector import Reflector, black_sheet, tyvek
 from .sensor_types import (
     EfficiencyTable,
     SensorType,
@@ -52,6 +52,7 @@ __all__ = [
     "TimeResolution",
     "UniformField",
     "WirePlane",
+    "black_sheet",
     "centred",
     "contained",
     "cost",
@@ -62,4 +63,5 @@ __all__ = [
     "sensor_type_names",
     "shipped_sensor_types",
     "slots_for",
+    "tyvek",
 ]

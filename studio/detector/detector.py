@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._checks import InputError
 from ..geometry import AbstractVolume
 from ..medium import AbstractMedium
 from .electronics import OpticalElectronics
@@ -26,14 +27,26 @@ class Placed(NamedTuple):
 
 
 class Detector(eqx.Module):
-    """Everything that is built. All numbers in it are leaves with a path, such as `volume.radius` or `sensors.uv`."""
+    """Everything that is built. All numbers in it are leaves with a path, such as `volume.radius` or `sensors.uv`.
+
+    **Fields**: `volume`, `medium`, `sensors`, `electronics`; `name`, static; `wall`: what the wall between the sensors does with
+    light, one `Reflector` for all patches with numbers as leaves (`wall.diffuse`), or None where it absorbs all. What the
+    sensors do with light that they do not detect is `sensors.glass`.
+
+    **Raises** `InputError` for a wall whose leaves are no numbers.
+    """
 
     volume: AbstractVolume
     medium: AbstractMedium
     sensors: PhotosensorArray
     electronics: OpticalElectronics = OpticalElectronics()
-    wall: Reflector | None = None
     name: str = eqx.field(static=True, default="detector")
+    wall: Reflector | None = None
+
+    def __check_init__(self):
+        if self.wall is not None and self.wall.specular.shape != ():
+            problem = f"shape {self.wall.specular.shape} where the wall has one finish"
+            raise InputError(problem, key="wall", remedy="give a Reflector of three numbers")
 
     @property
     def placed(self) -> Placed:

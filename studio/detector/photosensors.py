@@ -27,6 +27,8 @@ class PhotosensorArray(eqx.Module):
     - `weight (sensors,)`: 1 where a sensor stands, 0 at a place that is left empty. What lies between is a design that has
       not yet decided: the place brings that part of a sensor's information, and costs that part of it.
     - `types`: the sensor types present, static.
+    - `glass`: what the face of each type reflects, leaves `(types,)`, or None where it absorbs all; numbers stand for all
+      types. It meets the light that the sensor does not detect, a part 1 − (detection efficiency) of what arrives.
 
     **Raises** `InputError` where there is no sensor, lengths differ, or a number is not finite, a radius not positive or a weight
     negative.
@@ -54,7 +56,7 @@ class PhotosensorArray(eqx.Module):
     ):
         default = jnp.result_type(float)
         self.types = tuple(types)
-        self.glass = glass
+        self.glass = None if glass is None else _for_each(glass, len(self.types))
         self.uv = as_floating(uv)
         self.patch = jnp.asarray(patch, jnp.int32)
         count = self.uv.shape[0] if self.uv.ndim == 2 else 0
@@ -80,6 +82,12 @@ class PhotosensorArray(eqx.Module):
                 key="sensors.efficiency",
                 remedy="one entry a sensor type",
             )
+        if self.glass is not None and self.glass.specular.shape != (len(self.types),):
+            raise InputError(
+                f"shape {self.glass.specular.shape} for {len(self.types)} types",
+                key="sensors.glass",
+                remedy="give numbers, or one entry a sensor type",
+            )
         _require(self.uv, np.isfinite, "sensors.uv", "not finite", "surface coordinates are plain numbers")
         _require(
             self.radius, lambda r: np.isfinite(r) & (r > 0), "sensors.radius", "not positive", "give a radius in mm"
@@ -102,7 +110,14 @@ class PhotosensorArray(eqx.Module):
         """The sensors with the given indices alone, each with weight 1."""
         kept = (np.asarray(leaf)[index] for leaf in (self.uv, self.patch, self.kind, self.radius))
         uv, patch, kind, radius = kept
-        return PhotosensorArray(uv, patch, self.types, kind, radius, self.efficiency)
+        return PhotosensorArray(uv, patch, self.types, kind, radius, self.efficiency, glass=self.glass)
+
+
+def _for_each(glass: Reflector, types: int) -> Reflector:
+    """The glass of every type, where one is given for all."""
+    if glass.specular.shape != ():
+        return glass
+    return Reflector(*(jnp.full(types, leaf) for leaf in (glass.specular, glass.diffuse, glass.lobe)))
 
 
 def _require(array: Array, condition, key: str, problem: str, remedy: str) -> None:

@@ -62,7 +62,8 @@ def load_detector(path: str | os.PathLike[str]) -> Detector | TPC | PixelTPC:
 def check_geometry(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a geometry file holds, as a plain dict fit for JSON.
 
-    Keys of an optical detector: `file`, `name`, `volume`, `medium`, `sensors` (count, by patch, by type), `coverage`, `spacing`
+    Keys of an optical detector: `file`, `name`, `volume`, `medium`, `wall` (what it reflects, None for nothing), `sensors` (count,
+    by patch, by type, glass), `coverage`, `spacing`
     (smallest distance and gap between faces), `placement` (how far given positions stood off the wall) and `warnings`. Of a
     chamber: `file`, `name`, `drift` (volumes, sizes, field, cathode voltage, mass), `medium`, `planes` or `pixels`, `electronics` and
     `warnings`.

@@ -15,11 +15,14 @@ from ..detector import (
     EfficiencyTable,
     OpticalElectronics,
     PhotosensorArray,
+    Reflector,
     SensorType,
     TimeResolution,
+    black_sheet,
     sensor_type,
     sensor_type_names,
     shipped_sensor_types,
+    tyvek,
 )
 from ..detector import layouts as placing
 from ..geometry import AbstractVolume, Box, Cylinder, MeshVolume, Sphere
@@ -31,11 +34,13 @@ from .optical_models import (
     CylinderModel,
     FibonacciModel,
     FileModel,
+    GlassModel,
     GridModel,
     LayoutModel,
     MeshModel,
     OpticalModel,
     PositionsModel,
+    ReflectorModel,
     RingsModel,
     SensorGroupModel,
     SensorTypeModel,
@@ -43,6 +48,7 @@ from .optical_models import (
     TableModel,
     ToleranceModel,
     VolumeModel,
+    WallModel,
 )
 from .positions import along_z, read_positions
 from .yaml_reader import KeyPath
@@ -67,6 +73,7 @@ class Group:
 
     types: tuple[SensorType, ...]
     efficiency: tuple[float, ...]
+    glass: tuple[GlassModel | None, ...]
     kind: np.ndarray
     radius: np.ndarray
     weight: np.ndarray
@@ -103,7 +110,8 @@ def build(document: Document, model: OpticalModel) -> Built:
         sensors = _array(document, groups)
         electronics = OpticalElectronics(**model.electronics.model_dump(exclude_none=True))
         name = model.name or Path(document.file).stem
-        detector = Detector(volume=volume, medium=medium, sensors=sensors, electronics=electronics, name=name)
+        wall = _wall(document, model.wall)
+        detector = Detector(volume, medium, sensors, electronics, name, wall)
         _audit_overlaps(document, detector, groups)
     except InputError as error:
         raise error.located(file=document.file, line=document.line_of(error.key or ())) from None
@@ -167,7 +175,8 @@ def _group(
         usual = np.array([one.radius for one in types])[kind]
         radius = usual if entry.radius is None else np.full(len(usual), entry.radius)
     weight = np.ones(len(kind)) if weight is None else weight
-    return Group(types, efficiency, kind, radius, weight, layout, off_wall, entry.tolerance, path, places)
+    glass = _glasses(document, entry, path)
+    return Group(types, efficiency, glass, kind, radius, weight, layout, off_wall, entry.tolerance, path, places)
 
 
 def _type(document: Document, name: str, path: KeyPath, own: Mapping[str, SensorType]) -> SensorType:
@@ -344,16 +353,22 @@ def _project(
 def _array(document: Document, groups: list[Group]) -> PhotosensorArray:
     types: list[SensorType] = []
     efficiencies: list[float] = []
+    glasses: list[GlassModel | None] = []
     kinds = []
     for group in groups:
-        for one, efficiency in zip(group.types, group.efficiency, strict=True):
+        for one, efficiency, glass in zip(group.types, group.efficiency, group.glass, strict=True):
             if one not in types:
                 types.append(one)
                 efficiencies.append(efficiency)
+                glasses.append(glass)
             elif efficiencies[types.index(one)] != efficiency:
                 problem = f"another efficiency for '{one.name}' than before"
                 path = (*group.path, "efficiency")
                 raise document.error(path, problem, value=efficiency, remedy="give each sensor type one efficiency")
+            elif glasses[types.index(one)] != glass:
+                problem = f"another glass for '{one.name}' than before"
+                remedy = "give each sensor type one glass, the same in all groups"
+                raise document.error((*group.path, "glass"), problem, remedy=remedy)
         kinds.append(np.array([types.index(one) for one in group.types])[group.kind])
     return PhotosensorArray(
         uv=np.concatenate([group.layout.uv for group in groups]),
@@ -363,7 +378,67 @@ def _array(document: Document, groups: list[Group]) -> PhotosensorArray:
         radius=np.concatenate([group.radius for group in groups]),
         efficiency=np.array(efficiencies),
         weight=np.concatenate([group.weight for group in groups]),
+        glass=_glass(document, types, glasses, groups),
     )
+
+
+# ---- surfaces --------------------------------------------------------------------------------------------------------
+
+
+def _wall(document: Document, model: WallModel | None) -> Reflector | None:
+    if model is None:
+        return None
+    given = model.model_dump(exclude={"kind"}, exclude_none=True)
+    try:
+        if isinstance(model, ReflectorModel):
+            return Reflector(**given)
+        return black_sheet(**given) if model.kind == "black_sheet" else tyvek(**given)
+    except InputError as error:
+        raise _of_surface(document, ("wall",), error) from None
+
+
+def _glasses(document: Document, entry: SensorGroupModel, path: KeyPath) -> tuple[GlassModel | None, ...]:
+    """The glass of each type of a group, None where nothing is said. **Raises** `InputError` at the line of what is wrong."""
+    names, here = entry.type_names, (*path, "glass")
+    if entry.glass is None or isinstance(entry.glass, GlassModel):
+        _check_glass(document, here, entry.glass)
+        return (entry.glass,) * len(names)
+    for name, glass in entry.glass.items():
+        if name not in names:
+            problem = "no sensor type of this group"
+            raise document.error((*here, name), problem, value=name, remedy=choice_remedy(name, names))
+        _check_glass(document, (*here, name), glass)
+    return tuple(entry.glass.get(name) for name in names)
+
+
+def _check_glass(document: Document, path: KeyPath, glass: GlassModel | None) -> None:
+    try:
+        if glass is not None:
+            Reflector(**glass.model_dump())
+    except InputError as error:
+        raise _of_surface(document, path, error) from None
+
+
+def _glass(
+    document: Document, types: list[SensorType], glasses: list[GlassModel | None], groups: list[Group]
+) -> Reflector | None:
+    """All types' glass. **Raises** `InputError` where only some have one."""
+    given = [glass for glass in glasses if glass is not None]
+    if not given:
+        return None
+    if len(given) < len(types):
+        bare = types[glasses.index(None)]
+        group = next(group for group in groups if bare in group.types)
+        problem = f"no glass for '{bare.name}', where other types have one"
+        raise document.error((*group.path, "glass"), problem, remedy="give every sensor type its glass, or none")
+    leaves = ([getattr(glass, name) for glass in given] for name in ("specular", "diffuse", "lobe"))
+    return Reflector(*(np.array(leaf) for leaf in leaves))
+
+
+def _of_surface(document: Document, path: KeyPath, error: InputError) -> InputError:
+    """What is wrong with a `Reflector`, at its key in the file."""
+    key = (error.key or "").rpartition(".")[2]
+    return document.error((*path, key), error.problem, value=error.value, remedy=error.remedy)
 
 
 # ---- audit -----------------------------------------------------------------------------------------------------------

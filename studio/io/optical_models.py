@@ -17,12 +17,15 @@ from pydantic import Discriminator, Field, PositiveInt, Tag, model_validator
 from .._checks import InputError
 from ..units import cm
 from .quantities import (
+    Fraction,
     Length,
     NonNegativeFraction,
     NonNegativeLength,
     NonNegativeRate,
+    NonNegativeReciprocalLength,
     NonNegativeSquaredTime,
     NonNegativeTime,
+    PositiveAngle,
     PositiveFraction,
     PositiveLength,
     PositiveTime,
@@ -92,11 +95,17 @@ VolumeModel = Annotated[CylinderModel | SphereModel | BoxModel | MeshModel, Fiel
 
 
 class WaterModel(StrictModel):
-    """Pure water; the lengths are at 400 nm and default to WCSim's."""
+    """Water; the lengths are at 400 nm and default to WCSim's."""
 
     kind: Literal["water"]
     absorption_length: PositiveLength | None = None
     rayleigh_length: PositiveLength | None = None
+    mie_inverse_length: NonNegativeReciprocalLength | None = Field(
+        default=None, description="Of scattering by grains, at 400 nm; none by default."
+    )
+    mie_asymmetry: Annotated[float, Field(gt=-1, lt=1)] | None = Field(
+        default=None, description="Mean cosine of scattering by grains; 0.4 by default."
+    )
 
 
 class ElectronicsModel(StrictModel):
@@ -104,6 +113,50 @@ class ElectronicsModel(StrictModel):
 
     gate: PositiveTime | None = None
     time_precision: PositiveTime | None = None
+
+
+# ---- surfaces --------------------------------------------------------------------------------------------------------
+
+
+class ReflectorModel(StrictModel):
+    """A wall that reflects into a lobe about the mirrored direction and diffusely."""
+
+    kind: Literal["reflector"]
+    specular: Fraction = Field(description="Reflectance into the lobe at normal incidence.")
+    diffuse: Fraction = Field(description="Albedo of what the lobe leaves.")
+    lobe: PositiveAngle = Field(description="Width of the lobe.")
+
+
+class SheetModel(StrictModel):
+    """Black sheet or Tyvek; what is given replaces the sheet's own numbers."""
+
+    kind: Literal["black_sheet", "tyvek"]
+    specular: Fraction | None = None
+    diffuse: Fraction | None = None
+    lobe: PositiveAngle | None = None
+
+
+WallModel = Annotated[ReflectorModel | SheetModel, Field(discriminator="kind")]
+
+
+class GlassModel(StrictModel):
+    """What the faces of sensors do with light that they do not detect."""
+
+    specular: Fraction = Field(description="Reflectance into the lobe at normal incidence.")
+    diffuse: Fraction = Field(description="Albedo of what the lobe leaves.")
+    lobe: PositiveAngle = Field(description="Width of the lobe.")
+
+
+def _of_all_or_by_type(value: object) -> str:
+    return (
+        "by type" if isinstance(value, dict) and any(isinstance(entry, dict) for entry in value.values()) else "of all"
+    )
+
+
+GlassesModel = Annotated[
+    Annotated[GlassModel, Tag("of all")] | Annotated[dict[str, GlassModel], Tag("by type")],
+    Discriminator(_of_all_or_by_type),
+]
 
 
 # ---- layouts ---------------------------------------------------------------------------------------------------------
@@ -224,6 +277,7 @@ class SensorGroupModel(StrictModel):
     type: Annotated[str | list[str], Field(description="A sensor type, or the types that the table's column names.")]
     radius: PositiveLength | None = Field(default=None, description="Radius of the face instead of the type's own.")
     efficiency: PositiveFraction | list[PositiveFraction] = Field(default=1.0, description="Relative, one a type.")
+    glass: GlassesModel | None = Field(default=None, description="One for all types, or one each by the type's name.")
     tolerance: ToleranceModel = ToleranceModel()
     layout: LayoutModel
 
@@ -299,6 +353,7 @@ class OpticalModel(StrictModel):
         default_factory=dict, description="Sensor types of the file's own, by name."
     )
     sensors: SensorsModel
+    wall: WallModel | None = Field(default=None, description="Between the sensors; absorbs all where nothing is said.")
     electronics: ElectronicsModel = ElectronicsModel()
 
     @model_validator(mode="after")

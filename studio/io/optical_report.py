@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.spatial import KDTree
 
-from ..detector import Detector
+from ..detector import Detector, PhotosensorArray, Reflector
 from ..detector.layouts import overlaps, smallest_spacing
 from ..geometry import AbstractVolume, Cylinder, MeshVolume
-from ..units import m, mm
+from ..medium import AbstractMedium, Water
+from ..units import deg, m, mm
 from .document import Document
 from .optical_build import Built, Group
 
@@ -34,12 +36,14 @@ def report(document: Document, built: Built) -> dict[str, Any]:
             "volume_m3": float(volume.volume) / m**3,
             "area_m2": float(volume.area) / m**2,
         },
-        "medium": {"kind": type(detector.medium).__name__.lower(), **_leaves_in(detector.medium, m, "m")},
+        "medium": _medium(detector.medium),
+        "wall": None if detector.wall is None else _finish(detector.wall),
         "sensors": {
             "count": len(positions),
             "by_patch": _by_wall(volume, patch),
             "by_type": {entry.name: int((kind == i).sum()) for i, entry in enumerate(sensors.types)},
             "radius_mm": [float(radii.min()) / mm, float(radii.max()) / mm],
+            "glass": _glass(sensors),
         },
         "coverage": float(detector.coverage),
         "spacing": {
@@ -75,8 +79,37 @@ def _by_wall(volume: AbstractVolume, patch: np.ndarray) -> dict[str, int]:
     return {f"wall_{i}": count for i, count in enumerate(np.bincount(wall[patch], minlength=wall.max() + 1).tolist())}
 
 
+def _medium(medium: AbstractMedium) -> dict[str, Any]:
+    """The numbers of a medium; of grains only where there are any."""
+    numbers = {f"{name}_m": float(getattr(medium, name)) / m for name in ("absorption_length", "rayleigh_length")}
+    if isinstance(medium, Water) and float(medium.mie_inverse_length) > 0:
+        numbers["mie_length_m"] = 1 / float(medium.mie_inverse_length) / m
+        numbers["mie_asymmetry"] = float(medium.mie_asymmetry)
+    return {"kind": type(medium).__name__.lower(), **numbers}
+
+
+def _finish(surface: Reflector) -> dict[str, float]:
+    """What a surface reflects: at normal incidence, of light from everywhere, and the numbers behind it."""
+    return {
+        "reflected_at_normal_incidence": float(surface.reflectance(jnp.asarray(1.0))),
+        "reflected_of_diffuse_light": float(surface.albedo),
+        **{name: float(getattr(surface, name)) for name in ("specular", "diffuse")},
+        "lobe_deg": float(surface.lobe) / deg,
+    }
+
+
+def _glass(sensors: PhotosensorArray) -> dict[str, dict[str, float]] | None:
+    """What the faces of each sensor type reflect of the light that they do not detect; None for nothing."""
+    if sensors.glass is None:
+        return None
+    return {
+        one.name: _finish(jax.tree.map(lambda leaf, i=index: leaf[i], sensors.glass))
+        for index, one in enumerate(sensors.types)
+    }
+
+
 def _leaves_in(module: Any, unit: float, suffix: str) -> dict[str, Any]:
-    """The leaves of a volume or medium, all lengths, by name."""
+    """The leaves of a volume, all lengths, by name."""
     leaves = jax.tree_util.tree_leaves_with_path(module)
     return {f"{path[-1].name}_{suffix}": (np.asarray(leaf, dtype=np.float64) / unit).tolist() for path, leaf in leaves}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..detector import Detector, PhotosensorArray, SensorType, shipped_sensor_types
+from ..detector import Detector, PhotosensorArray, Reflector, SensorType, shipped_sensor_types
 from ..detector.layouts import overhang, overlaps
 from ..geometry import AbstractVolume, Box, Cylinder, MeshVolume, Sphere
 from ..medium import AbstractMedium, Water
@@ -27,6 +27,7 @@ def optical_text(detector: Detector) -> str:
         *_volume(detector.volume),
         f"medium: {flow(_medium(detector.medium))}",
         f"electronics: {flow({name: _time(getattr(electronics, name)) for name in ('gate', 'time_precision')})}",
+        *_wall(detector.wall),
         *_own_types(detector.sensors),
         "sensors:",
         *("  " + line for line in _sensors(detector)),
@@ -69,8 +70,41 @@ def _volume(volume: AbstractVolume) -> list[str]:
 def _medium(medium: AbstractMedium) -> dict[str, str]:
     if isinstance(medium, Water):
         lengths = {name: _length(getattr(medium, name)) for name in ("absorption_length", "rayleigh_length")}
-        return {"kind": "water", **lengths}
+        grains = {
+            "mie_inverse_length": f"{exact(medium.mie_inverse_length)} 1/mm",
+            "mie_asymmetry": exact(medium.mie_asymmetry),
+        }
+        return {"kind": "water", **lengths, **(grains if _holds_grains(medium) else {})}
     raise cannot("medium", medium, "use Water")
+
+
+def _holds_grains(medium: Water) -> bool:
+    """Whether a file must speak of grains for the medium to be read again as it is."""
+    plain = Water()
+    return any(
+        float(getattr(medium, name)) != float(getattr(plain, name)) for name in ("mie_inverse_length", "mie_asymmetry")
+    )
+
+
+def _wall(wall: Reflector | None) -> list[str]:
+    return [] if wall is None else [f"wall: {flow({'kind': 'reflector', **_finish(wall)})}"]
+
+
+def _finish(surface: Reflector, index: int | None = None) -> dict[str, str]:
+    """The numbers of a surface, or of sensor type `index` among several."""
+    specular, diffuse, lobe = (
+        exact(np.asarray(leaf) if index is None else np.asarray(leaf)[index])
+        for leaf in (surface.specular, surface.diffuse, surface.lobe)
+    )
+    return {"specular": specular, "diffuse": diffuse, "lobe": f"{lobe} rad"}
+
+
+def _glass(sensors: PhotosensorArray) -> list[str]:
+    if sensors.glass is None:
+        return []
+    if len(sensors.types) == 1:
+        return [f"glass: {flow(_finish(sensors.glass, 0))}"]
+    return ["glass:", *(f"  {one.name}: {flow(_finish(sensors.glass, i))}" for i, one in enumerate(sensors.types))]
 
 
 def _own_types(sensors: PhotosensorArray) -> list[str]:
@@ -120,6 +154,7 @@ def _sensors(detector: Detector) -> list[str]:
         "kind: photosensor_array",
         f"type: {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}",
         f"efficiency: {efficiency[0] if len(names) == 1 else '[' + ', '.join(efficiency) + ']'}",
+        *_glass(sensors),
         *_tolerance(detector),
         "layout:",
         "  kind: table",

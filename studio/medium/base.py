@@ -24,21 +24,20 @@ class AbstractMedium(eqx.Module):
         """Inverse absorption length in 1/mm."""
 
     @abc.abstractmethod
-    def scattering_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Inverse scattering length in 1/mm."""
-
     def rayleigh_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Inverse length of scattering by molecules in 1/mm."""
-        return self.scattering_coefficient(wavelength)
+        """Inverse length in 1/mm of scattering by what is small against the wavelength: ∝ 1 + cos² of the angle."""
 
+    @abc.abstractmethod
     def mie_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Inverse length of scattering by grains in 1/mm."""
-        return 0 * wavelength
+        """Inverse length in 1/mm of scattering by grains: by the law of L. Henyey and J. Greenstein, Astrophys. J. 93 (1941) 70,
+        with `mie_asymmetry`. Zero where there are none."""
 
-    @property
-    def mie_asymmetry(self) -> float:
-        """Mean cosine of scattering by grains."""
-        return 0.9
+    mie_asymmetry: eqx.AbstractVar[Float[Array, ""]]
+    """Mean cosine of the angle of scattering by grains, between −1 and 1."""
+
+    def scattering_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Inverse scattering length in 1/mm: by molecules and by grains."""
+        return self.rayleigh_coefficient(wavelength) + self.mie_coefficient(wavelength)
 
     def extinction_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
         """Inverse length in 1/mm after which light has left the direct beam: absorption plus scattering."""

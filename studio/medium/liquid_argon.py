@@ -139,10 +139,19 @@ class LiquidArgon(AbstractMedium):
         """1/mm; the same at all wavelengths, for want of a measured spectrum."""
         return jnp.ones_like(jnp.asarray(wavelength)) / self.absorption_length
 
-    def scattering_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
-        """1/mm: Rayleigh scattering ∝ [(n² − 1)(n² + 2)]² / λ⁴ (G. M. Seidel et al., Nucl. Instrum. Meth. A 489 (2002) 189)
+    def rayleigh_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
+        """1/mm: ∝ [(n² − 1)(n² + 2)]² / λ⁴ (G. M. Seidel et al., Nucl. Instrum. Meth. A 489 (2002) 189)
         scaled to `rayleigh_length` at 128 nm."""
         return _rayleigh_shape(wavelength) / _rayleigh_shape(REFERENCE_WAVELENGTH) / self.rayleigh_length
+
+    def mie_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Zero: a cryogenic liquid that is filtered holds no grains."""
+        return jnp.zeros_like(jnp.asarray(wavelength))
+
+    @property
+    def mie_asymmetry(self) -> Float[Array, ""]:
+        """Of no scattering: zero."""
+        return jnp.zeros_like(self.rayleigh_length)
 
 
 def _squared_index(wavelength: float | Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

@@ -17,18 +17,26 @@ from ..design.transforms import (
     UnitVector,
 )
 from ..detector import TPC, Detector
+from ..detector.reflector import LARGEST_LOBE, SMALLEST_LOBE
 from ..event import half_extents
 from ..geometry import Box, Cylinder, Sphere
 
+_SURFACES = ("wall.", "sensors.glass.")
+
 
 def natural_bound(detector: Detector | TPC, path: str) -> AbstractBound:
-    """What a leaf may become where nothing is said: sensors stay on their patch with their whole face, sizes stay positive."""
+    """What a leaf may become where nothing is said: sensors stay on their patch with their whole face, sizes stay positive,
+    surfaces reflect no more than they get."""
     if isinstance(detector, Detector) and path == "sensors.uv":
         return wall_bound(detector)
-    if path == "sensors.weight":
+    if path == "sensors.weight" or (path.startswith(_SURFACES) and path.endswith((".specular", ".diffuse"))):
         return Interval(0.0, 1.0)
     if path == "volume.vertices":
         return Unbounded()
+    if path.startswith(_SURFACES):
+        return Interval(SMALLEST_LOBE, LARGEST_LOBE)
+    if path == "medium.mie_asymmetry":
+        return Interval(-0.99, 0.99)  # at ±1 no angle is left, and single precision ends before
     if path.startswith(("volume.", "volumes.", "medium.")) or path in ("sensors.radius", "sensors.efficiency"):
         return Positive()
     if path.rsplit(".", 1)[-1] in ("pitch", "wire_radius", "mesh_distance", "shaping_time"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 
 from .. import paths
@@ -178,8 +179,8 @@ def _places(design: Detector, spacing: float) -> Detector:
         radius.append(np.full(len(layout.patch), face))
     parts = (np.concatenate(part) for part in (uv, patch, kind, radius))
     uv, patch, kind, radius = parts
-    array = PhotosensorArray(uv, patch, sensors.types, kind, radius, sensors.efficiency)
-    return Detector(volume, design.medium, array, design.electronics, design.name)
+    array = PhotosensorArray(uv, patch, sensors.types, kind, radius, sensors.efficiency, glass=sensors.glass)
+    return eqx.tree_at(lambda changed: changed.sensors, design, array)
 
 
 def _joined(design: Detector, places: Detector) -> Detector:
@@ -188,5 +189,5 @@ def _joined(design: Detector, places: Detector) -> Detector:
     leaves = ("uv", "patch", "kind", "radius")
     uv, patch, kind, radius = (np.concatenate([getattr(first, name), getattr(second, name)]) for name in leaves)
     weight = np.concatenate([np.asarray(first.weight), np.zeros(second.count)])
-    array = PhotosensorArray(uv, patch, first.types, kind, radius, first.efficiency, weight)
-    return Detector(design.volume, design.medium, array, design.electronics, design.name)
+    array = PhotosensorArray(uv, patch, first.types, kind, radius, first.efficiency, weight, first.glass)
+    return eqx.tree_at(lambda changed: changed.sensors, design, array)

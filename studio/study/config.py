@@ -412,6 +412,10 @@ _LEAF_DIMENSIONS = {
     "bias": "potential",
     "field": "field",
     "shaping_time": "time",
+    "mie_inverse_length": "reciprocal length",
+    "specular": "fraction",
+    "diffuse": "fraction",
+    "lobe": "angle",
 }
 
 
@@ -441,7 +445,8 @@ def _check_dimension(path: str, bound: Bound) -> None:
     expected = _LEAF_DIMENSIONS.get(path.rsplit(".", 1)[-1])
     for end in bound.between or ():
         found = getattr(end, "dimension", None)
-        if expected is not None and found != expected:
+        plain = expected == "fraction" and found is None  # a fraction may be a bare number
+        if expected is not None and found != expected and not plain:
             remedy = f"write a {expected}, for example '1.5 {unit_names(expected)[0]}'; units: {', '.join(unit_names(expected))}"
             problem = f"a {found or 'bare number'} where a {expected} belongs"
             raise InputError(problem, key=f"free.{path}.between", value=float(end), remedy=remedy)

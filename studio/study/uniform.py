@@ -43,6 +43,7 @@ def uniform_layout(detector: Detector | AbstractTPC, counts: Mapping[int, int] |
         np.asarray(sensors.kind)[order],
         np.asarray(sensors.radius)[order],
         sensors.efficiency,
+        glass=sensors.glass,
     )
     return eqx.tree_at(lambda changed: changed.sensors, detector, array)
 
