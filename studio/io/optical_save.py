@@ -71,8 +71,8 @@ def _medium(medium: AbstractMedium) -> dict[str, str]:
     if isinstance(medium, Water):
         lengths = {name: _length(getattr(medium, name)) for name in ("absorption_length", "rayleigh_length")}
         grains = {
-            "mie_inverse_length": f"{exact(medium.mie_inverse_length)} 1/mm",
-            "mie_asymmetry": exact(medium.mie_asymmetry),
+            "mie_inverse_length": f"{exact(float(medium.mie_inverse_length))} 1/mm",
+            "mie_asymmetry": exact(float(medium.mie_asymmetry)),
         }
         return {"kind": "water", **lengths, **(grains if _holds_grains(medium) else {})}
     raise cannot("medium", medium, "use Water")
@@ -93,7 +93,7 @@ def _wall(wall: Reflector | None) -> list[str]:
 def _finish(surface: Reflector, index: int | None = None) -> dict[str, str]:
     """The numbers of a surface, or of sensor type `index` among several."""
     specular, diffuse, lobe = (
-        exact(np.asarray(leaf) if index is None else np.asarray(leaf)[index])
+        exact(float(np.asarray(leaf) if index is None else np.asarray(leaf)[index]))
         for leaf in (surface.specular, surface.diffuse, surface.lobe)
     )
     return {"specular": specular, "diffuse": diffuse, "lobe": f"{lobe} rad"}
