@@ -60,7 +60,7 @@ def trace(detector, vertex, photons, seed):
         law = _law(detector.wall, sensors.glass, kind, disc, hit)
         reflected, kept = _reflect(random, w, n, *law)
         by_molecule = random.uniform(size=len(alive)) * scattering < rayleigh[alive]
-        asymmetry = np.broadcast_to(np.asarray(detector.medium.mie_asymmetry), len(alive))
+        asymmetry = np.broadcast_to(np.asarray(detector.medium.asymmetry), len(alive))
         turned = _scatter(random, w, by_molecule, asymmetry)
         direction[alive] = np.where(scatters[:, None], turned, reflected)
         own[alive] = np.where(hit, disc, -1)

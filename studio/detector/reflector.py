@@ -74,7 +74,7 @@ class Reflector(eqx.Module):
 
     def reflectance(self, cosine: Float[Array, "..."]) -> Float[Array, "..."]:
         """Probability that light is reflected, in the lobe or diffusely, at cosine `cosine` of incidence; of a wall."""
-        mirrored = self.specular + (1 - self.specular) * (1 - cosine) ** 5
+        mirrored = schlick(self.specular, cosine)
         return mirrored + (1 - mirrored) * self.diffuse
 
     @property
@@ -82,6 +82,11 @@ class Reflector(eqx.Module):
         """Probability that light is reflected that comes from everywhere alike: ∫ 2c R(c) dc, where 2c (1 − c)⁵ makes 1/21."""
         mirrored = self.specular + (1 - self.specular) / 21
         return mirrored + (1 - mirrored) * self.diffuse
+
+
+def schlick(normal: Float[Array, "..."], cosine: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Reflectance into the lobe at `cosine` of incidence, of a surface with `normal` at normal incidence: see `Reflector`."""
+    return normal + (1 - normal) * (1 - cosine) ** 5
 
 
 def _floating(leaf: float | Sequence[float] | Array | np.ndarray) -> Array:

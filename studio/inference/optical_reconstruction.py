@@ -129,9 +129,15 @@ class _Fitter(eqx.Module):
     @property
     def coarse(self) -> OpticalSimulator:
         """Few segments, direct light alone, and that as the mean over the particle's fluctuations."""
-        fewer = {"segments": min(8, self.simulator.segments), "kink_modes": min(8, self.simulator.kink_modes)}
-        fewer["indirect"] = None
-        return dataclasses.replace(self.simulator, **fewer, wavelengths=21, degree=4, resolved=False)
+        return dataclasses.replace(
+            self.simulator,
+            segments=min(8, self.simulator.segments),
+            kink_modes=min(8, self.simulator.kink_modes),
+            wavelengths=21,
+            degree=4,
+            resolved=False,
+            indirect=None,
+        )
 
 
 @eqx.filter_jit

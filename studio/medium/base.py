@@ -30,10 +30,12 @@ class AbstractMedium(eqx.Module):
     @abc.abstractmethod
     def mie_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
         """Inverse length in 1/mm of scattering by grains: by the law of L. Henyey and J. Greenstein, Astrophys. J. 93 (1941) 70,
-        with `mie_asymmetry`. Zero where there are none."""
+        with this `asymmetry`. Zero where there are none."""
 
-    mie_asymmetry: eqx.AbstractVar[Float[Array, ""]]
-    """Mean cosine of the angle of scattering by grains, between −1 and 1."""
+    @property
+    @abc.abstractmethod
+    def asymmetry(self) -> Float[Array, ""]:
+        """Mean cosine of the angle of scattering by grains, between −1 and 1."""
 
     def scattering_coefficient(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
         """Inverse scattering length in 1/mm: by molecules and by grains."""

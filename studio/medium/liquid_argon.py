@@ -149,7 +149,7 @@ class LiquidArgon(AbstractMedium):
         return jnp.zeros_like(jnp.asarray(wavelength))
 
     @property
-    def mie_asymmetry(self) -> Float[Array, ""]:
+    def asymmetry(self) -> Float[Array, ""]:
         """Of no scattering: zero."""
         return jnp.zeros_like(self.rayleigh_length)
 

@@ -70,6 +70,10 @@ class Water(AbstractMedium):
             key = "medium.mie_asymmetry"
             raise InputError("must lie between -1 and 1", key=key, value=float(asymmetry), remedy=_IN_RANGE)
 
+    @property
+    def asymmetry(self) -> Float[Array, ""]:
+        return self.mie_asymmetry
+
     def refractive_index(self, wavelength: Float[Array, "..."]) -> Float[Array, "..."]:
         return jnp.sqrt(_sellmeier(wavelength)[0])
 

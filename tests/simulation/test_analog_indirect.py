@@ -24,9 +24,9 @@ CLEAR = Water(absorption_length=1e12, rayleigh_length=1e12)
 RADIUS = 5000.0
 
 
-def ball(uv: np.ndarray, wall=None, glass=None, medium: Water = CLEAR) -> Detector:
+def ball(uv: np.ndarray, wall=None, glass=None, medium: Water = CLEAR, radius: float = RADIUS) -> Detector:
     sensors = PhotosensorArray(uv, np.zeros(len(uv), int), (TYPE,), glass=glass)
-    return Detector(Sphere(RADIUS), medium, sensors, wall=wall)
+    return Detector(Sphere(radius), medium, sensors, wall=wall)
 
 
 def draws(count: int = 400_000) -> jax.Array:
@@ -73,19 +73,22 @@ def test_reflection_goes_into_the_mirrored_lobe_as_schlick_says_and_else_by_lamb
 
 def test_a_mirror_sends_the_light_of_a_central_source_back_through_it():
     # one tube at the top: light going down comes back to it, once: r₀ times the direct light, after three radii
-    specular = 0.4
-    detector = ball(np.array([[0.0, 0.0, 1.0]]), wall=Reflector(specular, 0.0, 1e-3))
-    result = analog(detector, Primary("point", kinetic_energy=1000.0), seed=3, events=60, indirect=True)
+    specular, radius = 0.1, 1000.0
+    detector = ball(np.array([[0.0, 0.0, 1.0]]), wall=Reflector(specular, 0.0, 0.01), radius=radius)
+    event = Primary("point", kinetic_energy=1000.0)
+    result = analog(detector, event, seed=3, events=60, indirect=True)
     direct, indirect = int(result.direct_counts[0]), int(result.counts[0] - result.direct_counts[0])
-    # a lobe of 1 mrad moves 10 mm over the way back: as much in as out over the rim, but for its curvature, 1e-3
+    # a lobe of 10 mrad moves 20 mm in a flight: as much in as out over the rim the first time. Later some of what had missed
+    # the tube wanders in, of two flights 2 × 28 mm/(√(2π) a) = 9 % of r₀²: 1 % of the whole
     ratio = indirect / direct
-    assert abs(ratio - specular) < 4 * ratio * np.sqrt(1 / direct + 1 / indirect) + 1e-3
-    straight = analog(detector, Primary("point", kinetic_energy=1000.0), seed=3, events=60)
+    assert abs(ratio - specular) < 4 * ratio * np.sqrt(1 / direct + 1 / indirect) + 0.02 * specular
+    straight = analog(detector, event, seed=3, events=60)
     assert straight.counts[0] == direct
     flight = straight.mean_time[0]
     expected = flight * (1 + 3 * ratio) / (1 + ratio)
-    assert abs(result.mean_time[0] - expected) < 4 * result.time_spread[0] / np.sqrt(direct + indirect)
-    assert flight > RADIUS / SPEED_OF_LIGHT
+    # 1 %: path differences over the face, and light that came more than three radii
+    assert abs(result.mean_time[0] - expected) < 4 * result.time_spread[0] / np.sqrt(direct + indirect) + 0.01 * flight
+    assert flight > radius / SPEED_OF_LIGHT
 
 
 def test_a_white_sphere_shares_out_what_it_reflects():
@@ -153,13 +156,14 @@ def test_tubes_facing_each_other_see_what_the_other_reflects():
     # two tubes across the sphere, mirrors of 50 %: light that the lower one does not detect comes back to the upper one,
     # (1 − ε) r₀ of what would be detected there, wavelength by wavelength
     pair = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
-    detector = ball(pair, glass=Reflector([0.5], [0.0], [1e-4]))
+    detector = ball(pair, glass=Reflector([0.5], [0.0], [0.01]))
     result = analog(detector, Primary("point", kinetic_energy=4000.0), seed=8, events=60, indirect=True)
     wavelength = np.linspace(300.0, 700.0, 4001)
     efficiency = TYPE.detection_efficiency(wavelength)
     back = 0.5 * (1 - efficiency)
     once = np.sum(efficiency * back) / np.sum(efficiency)
-    # flat mirrors spread light: after d, the image of the source is three radii behind, 1/9 of the solid angle
+    # flat mirrors spread light: after one, the image of the source is three radii away, 1/9 of the solid angle, lit evenly: the
+    # lobe moves 0.1 m, and the rim of the light is 0.5 m away
     direct, indirect = result.direct_counts.sum(), (result.counts - result.direct_counts).sum()
     shares = [np.sum(efficiency * back**k) / np.sum(efficiency) / (2 * k + 1) ** 2 for k in range(1, 6)]
     ratio, expected = indirect / direct, sum(shares)

@@ -45,7 +45,7 @@ class Surfaces(eqx.Module):
         """The surfaces of `detector`."""
         kinds = jnp.concatenate([jnp.asarray(detector.sensors.kind, jnp.int32), jnp.zeros(1, jnp.int32)])
         wall, glass = _numbers(detector.wall), _numbers(detector.sensors.glass)
-        return cls(Discs.of(detector), kinds, single(detector.medium.mie_asymmetry), wall, glass)
+        return cls(Discs.of(detector), kinds, single(detector.medium.asymmetry), wall, glass)
 
 
 def _numbers(reflector: Reflector | None) -> Float[Array, "*types 3"] | None:

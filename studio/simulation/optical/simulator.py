@@ -23,6 +23,7 @@ from .shadow import visible_share
 from .sources import Light, Sensors, select_moments
 from .spectrum import Moments, Optics
 from .walks import Walks
+from .walks_connection import IndirectLight
 
 
 class Expectation(NamedTuple):
@@ -158,7 +159,9 @@ def arrive(sensors: Sensors, detector: Detector, light: Emission) -> Arrivals:
     parts = [source.light(sensors, colours) for source, colours in light.sources]
     joined = Light(*(jnp.concatenate(pieces, axis=1) for pieces in zip(*parts, strict=True)))
     if not detector.volume.convex:
-        spans = [visible_share(sensors, detector.volume, *source.span) for source, _ in light.sources]
+        # Indirect light is refused there.
+        straight = [source for source, _ in light.sources if not isinstance(source, IndirectLight)]
+        spans = [visible_share(sensors, detector.volume, *source.span) for source in straight]
         joined = joined._replace(charge=joined.charge * jnp.concatenate(spans, axis=1))
     efficiency = detector.sensors.efficiency[sensors.kind]
     charge = jnp.sum(joined.charge, axis=1)

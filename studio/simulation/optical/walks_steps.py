@@ -51,7 +51,7 @@ class Colours(eqx.Module):
         nodes, medium = jnp.asarray(wavelengths.nodes, dtype), detector.medium
         by_molecules, by_grains = medium.rayleigh_coefficient(nodes), medium.mie_coefficient(nodes)
         scattering = by_molecules + by_grains
-        asymmetry = jnp.broadcast_to(jnp.asarray(medium.mie_asymmetry, dtype), nodes.shape)
+        asymmetry = jnp.broadcast_to(jnp.asarray(medium.asymmetry, dtype), nodes.shape)
         efficiency = wavelengths.efficiency
         return cls(
             nodes,

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from ...detector import Detector
+from ...detector.reflector import schlick
 from ...geometry import AbstractVolume
 from .directions import tangent_basis, unit
 
@@ -210,13 +211,13 @@ def finish(
 
 
 def _parts(reflector, kind: Array | None, facing: Array) -> tuple[Array, Array, Array]:
-    """Specular and diffuse reflectance (Schlick 1994, Computer Graphics Forum 13, 233) and the lobe's width in rad."""
+    """Specular and diffuse reflectance and the lobe's width in rad."""
     if reflector is None:
         zero = jnp.zeros_like(facing)
         return zero, zero, zero + 1.0
     leaves = (jnp.asarray(leaf, facing.dtype) for leaf in (reflector.specular, reflector.diffuse, reflector.lobe))
     normal, diffuse, lobe = (leaf if kind is None else leaf[kind] for leaf in leaves)
-    specular = normal + (1 - normal) * (1 - facing) ** 5
+    specular = schlick(normal, facing)
     return specular, (1 - specular) * diffuse, jnp.broadcast_to(lobe, facing.shape)
 
 
