@@ -64,9 +64,9 @@ def read_mesh(path: str | os.PathLike[str]) -> tuple[Float[np.ndarray, "vertices
     **Raises** `InputError` for a missing file, one of an unknown ending, and one without triangles.
     """
     if not Path(path).is_file():
-        raise InputError(
-            "no such mesh file", value=os.fspath(path), remedy="give its path relative to the geometry file"
-        )
+        # Its name in the words, where a long folder cannot push it out of what was received.
+        problem, remedy = f"no such mesh file, {Path(path).name}", "give its path relative to the geometry file"
+        raise InputError(problem, value=os.fspath(path), remedy=remedy)
     ending = Path(path).suffix.removeprefix(".").lower()
     if ending not in trimesh.available_formats():
         raise InputError("not a format of meshes", value=os.fspath(path), remedy="convert it to STL, OBJ or PLY")
