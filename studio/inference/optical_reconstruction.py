@@ -39,8 +39,9 @@ _DOUBT = 0.3
 # Starts that are tried so, and goodness of fit above which the next one is.
 _TRIED, _POOR = 4, 0.8
 
-# Pearson's χ² per degree of freedom beyond which a fit is taken to have ended in a wrong maximum.
-_BAD = 2.0
+# Pearson's χ² per degree of freedom beyond which a fit may have ended in a wrong maximum and another start is tried, and beyond
+# which it is called poor in the end: a few sensors beside a track bring right fits to 2 in a small tank.
+_BAD, _WRONG = 2.0, 3.0
 
 
 def reconstruct_light(
@@ -66,7 +67,7 @@ def reconstruct_light(
     on a GPU by default).
 
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
-    `iterations`, outside the volume, singular information). **Raises** `InputError` for readouts of another detector.
+    `iterations`, outside the volume, singular information, or still a poor fit after all `starts`). **Raises** `InputError` for readouts of another detector.
     """
     require_x64()
     if readouts.charge.ndim != 2 or readouts.charge.shape[1] != detector.sensors.count:
@@ -92,7 +93,8 @@ def reconstruct_light(
         better = np.asarray(new.ok & ~old.ok | (new.ok == old.ok) & (new.log_likelihood > old.log_likelihood))
         kept = again[better]
         found = jax.tree.map(lambda leaf, other, to=kept, of=better: leaf.at[to].set(other[of]), found, new)
-    return found
+    poor = found.ok & (np.asarray(found.goodness) > _WRONG)
+    return dataclasses.replace(found, status=jnp.where(poor, int(Status.POOR_FIT), found.status))
 
 
 def _fitted(
