@@ -112,7 +112,7 @@ def test_the_visible_share_is_that_of_many_lines():
     generator = np.random.default_rng(8)
     middle = np.array([2.0, -1.5, 0.0]) * m + generator.uniform(-0.5, 0.5, (12, 3)) * m
     extent = 0.4 * m * generator.normal(size=(12, 3))
-    chunk = Sensors(*placed, sensors.kind, sensors.weight)
+    chunk = Sensors(*placed, sensors.kind, sensors.weight, jnp.arange(sensors.count))
     found = np.asarray(visible_share(chunk, detector.volume, jnp.asarray(middle), jnp.asarray(extent)))
     positions, normals = np.asarray(placed.positions), np.asarray(placed.normals)
     across = np.cross(normals, [0.3, 0.5, 0.8])
