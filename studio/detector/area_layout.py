@@ -22,9 +22,9 @@ def spread_by_area(volume: MeshVolume, count: int, sensor_radius: float) -> tupl
     """`count` sensors on a mesh, evenly spread: patch indices `(count,)` and coordinates `(count, 2)`.
 
     Possible places lie evenly by area, at a low-discrepancy sequence along the running sum of the triangles' areas and within
-    each; those whose face would reach over a crease are left out. Sensors begin as far as can be from all before (above 3000
-    of them at every so manieth place), and move to the middle of the places nearest to them (S. Lloyd, IEEE Trans. Inf. Theory 28 (1982) 129), 20 times.
-    Distances are straight ones. The same input gives the same layout.
+    each; those whose face would reach over a crease are left out. Sensors begin as far as can be from all before, or evenly
+    along that sequence where they are more than 3000. Then each moves to the middle of the places nearest to it (S. Lloyd,
+    IEEE Trans. Inf. Theory 28 (1982) 129), 20 times. Distances are straight ones. The same input gives the same layout.
 
     **Raises** `InputError` where fewer places than sensors keep clear of the creases.
     """

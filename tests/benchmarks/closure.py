@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,22 @@ def table(files: Iterable[str]) -> None:
             print(f"  {name:15s} rms {rms:.3f} [{low:.3f}, {high:.3f}]  {words}")
         spent = [np.median([line[f"{what}_seconds"] for line in lines]) for what in ("sample", "fit")]
         print(f"  CPU seconds an event (median): sample {spent[0]:.3g}, fit {spent[1]:.3g}")
+
+
+def command(parser: argparse.ArgumentParser, fit: Callable[[argparse.Namespace], None]) -> None:
+    """Runs a closure command: `fit` with its options, to which those that all have are added, or the table."""
+    parser.add_argument("--kind", choices=("A", "B"), default="B")
+    parser.add_argument("--events", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", nargs="+", help="print the table of these files")
+    options = parser.parse_args()
+    if options.table:
+        table(options.table)
+        return
+    if options.out is None:
+        parser.error("give --out FILE, or --table FILE")
+    from studio import _xla
+
+    _xla.start()
+    fit(options)

@@ -68,24 +68,12 @@ def fit(options):
 
 
 def main():
+    from tests.benchmarks.closure import command
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--geometry", default="iwcd", help="name of a file in geometries/")
     parser.add_argument("--energy", type=float, default=500.0)
-    parser.add_argument("--kind", choices=("A", "B"), default="B")
-    parser.add_argument("--events", type=int, default=1000)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--table", nargs="+", help="print the table of these files")
-    options = parser.parse_args()
-    if options.table:
-        from tests.benchmarks.closure import table
-
-        table(options.table)
-        return
-    from studio import _xla
-
-    _xla.start()
-    fit(options)
+    command(parser, fit)
 
 
 if __name__ == "__main__":

@@ -103,28 +103,13 @@ def fit(options):
 
 
 def main():
+    from tests.benchmarks.closure import command
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("A", "B"), default="A")
-    parser.add_argument("--events", type=int, default=1000)
-    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--segments", type=int, default=100)
     parser.add_argument("--together", type=int, default=1, help="events sampled and fitted before lines are written")
     parser.add_argument("--free", action="store_true", help="fit without a start")
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--table", nargs="+", help="print the table of these files")
-    options = parser.parse_args()
-    if options.table:
-        from tests.benchmarks.closure import table
-
-        table(options.table)
-        return
-    from studio import _xla
-
-    _xla.prepare()
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    fit(options)
+    command(parser, fit)
 
 
 if __name__ == "__main__":

@@ -60,12 +60,11 @@ class OpticalSimulator(AbstractSimulator):
       give, as a fit of one event needs it, not the mean over the scattering that they leave open.
     - `kink_modes`: number of stretches per plane into which multiple scattering is gathered as latents; at most `segments`.
     - `chunk`: sensors treated at a time; peak memory follows it.
-
     - `indirect`: how scattered and reflected light is followed, `Walks`; without it light that is scattered out of the
       direct beam is lost, and so is what meets the wall.
 
-    **Raises** `InputError` for
-    numbers of segments or stretches that do not work.
+    **Raises** `InputError` for numbers of segments or stretches that do not work, and for indirect light in a volume that is not
+    convex.
     """
 
     segments: int = eqx.field(static=True, default=32)
