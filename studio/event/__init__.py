@@ -2,7 +2,7 @@
 
 from .cascades import cascade_deposits
 from .deposits import Deposits, bucket_size
-from .gun import Gun, half_extents
+from .gun import Gun
 from .primary import CHARGE_ONLY, PARTICLES, Primary, require_light, stack
 from .readout import Readout
 from .tracks import track_deposits, track_latent_count
@@ -16,7 +16,6 @@ __all__ = [
     "Readout",
     "bucket_size",
     "cascade_deposits",
-    "half_extents",
     "require_light",
     "stack",
     "track_deposits",

@@ -103,7 +103,7 @@ class Gun(eqx.Module):
         """
         words = np.asarray(jax.random.key_data(key)).ravel().tolist()
         generators = [np.random.default_rng([*words, index]) for index in range(count)]
-        extents = np.zeros(3) if self.volume is None else np.asarray(_half_extents(self.volume))
+        extents = np.zeros(3) if self.volume is None else np.asarray(self.volume.half_extents)
         chosen = np.zeros((count, _COORDINATES))
         missing = np.arange(count)
         for _ in range(_ATTEMPTS // _ROUND):
@@ -186,14 +186,6 @@ def contained_length(
         return csda_range(kinetic_energy)
     radiation_length = RADIATION_LENGTH if argon is None else argon.radiation_length
     return jnp.full(kinetic_energy.shape, 4 * radiation_length if particle in ("e-", "e+", "gamma") else 0.0)
-
-
-def half_extents(volume: AbstractVolume) -> Float[Array, "3"]:
-    """Half the size in mm along x, y, z of the box, centred at the origin, around a volume."""
-    return volume.half_extents
-
-
-_half_extents = eqx.filter_jit(half_extents)
 
 
 def _triple(values) -> tuple[float, float, float]:

@@ -67,7 +67,8 @@ def reconstruct_light(
     on a GPU by default).
 
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
-    `iterations`, outside the volume, singular information, or still a poor fit after all `starts`). **Raises** `InputError` for readouts of another detector.
+    `iterations`, outside the volume, singular information, or still a poor fit after all `starts`). **Raises** `InputError` for
+    readouts of another detector.
     """
     require_x64()
     if readouts.charge.ndim != 2 or readouts.charge.shape[1] != detector.sensors.count:

@@ -32,7 +32,7 @@ from ..design.objectives import (
 )
 from ..design.transforms import AbstractBound, Interval
 from ..detector import TPC, Detector
-from ..event import Gun, Primary, half_extents
+from ..event import Gun, Primary
 from ..event.gun import contained_length
 from ..io.geometry import load_detector
 from ..units import m
@@ -277,7 +277,7 @@ class _Resolution(eqx.Module):
 
     def __call__(self, detector: Any, event: Primary) -> jax.Array:
         if self.extents is not None:
-            stretch = half_extents(detector.volume) / self.extents
+            stretch = detector.volume.half_extents / self.extents
             event = eqx.tree_at(lambda primary: primary.vertex, event, event.vertex * stretch)
         information = self.physics.information(detector, event)
         sigma = self.physics.resolutions(information, event)
@@ -344,7 +344,7 @@ def _objective(
     experiment = file.experiment
     fills = experiment.events.vertex == "uniform" and any(path.startswith("volume.") for path in experiment.free_paths)
     names, criteria = tuple(experiment.custom_objectives), experiment.criteria
-    extents = np.asarray(half_extents(baseline.volume)) if fills else None
+    extents = np.asarray(baseline.volume.half_extents) if fills else None
     summary = _Resolution(physics, extents, criteria, custom, names)
     columns = [
         *physics.quantities,

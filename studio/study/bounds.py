@@ -18,7 +18,6 @@ from ..design.transforms import (
 )
 from ..detector import TPC, Detector
 from ..detector.reflector import LARGEST_LOBE, SMALLEST_LOBE
-from ..event import half_extents
 from ..geometry import Box, Cylinder, Sphere
 
 _SURFACES = ("wall.", "sensors.glass.")
@@ -60,7 +59,7 @@ def wall_bound(detector: Detector) -> AbstractBound:
         disc = _limit(1 - radius / float(volume.radius), np.linalg.norm(caps, axis=-1))
         return Rowwise((Columnwise(Angle(), Interval(-height, height)), Disc(disc)), np.where(patch == 0, 0, 1))
     if isinstance(volume, Box):
-        smallest = float(np.min(np.asarray(half_extents(volume))))
+        smallest = float(np.min(np.asarray(volume.half_extents)))
         edge = _limit(1 - radius / smallest, np.abs(uv).ravel())
         return Interval(-edge, edge)
     raise InputError(f"no bounds for a {type(volume).__name__}", key="free.sensors.uv", remedy="free other leaves")

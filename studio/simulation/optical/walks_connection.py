@@ -15,7 +15,7 @@ from .directions import tangent_basis
 from .sources import Light, Sensors
 from .spectrum import Colour
 from .walks_lobes import Law, density, phase_function
-from .walks_steps import Colours, Vertices
+from .walks_steps import LATTICE, Colours, Vertices
 from .walks_surfaces import falling
 
 # Vertices treated at a time, and groups: both set which numbers of walks work.
@@ -26,8 +26,6 @@ GROUPS = 4
 _SKEWEST = 30.0
 # Points of the rim of a disc from which its solid angle is summed.
 _RIM = 8
-# Steps of a lattice in three dimensions, as in the start of walks, by which points on faces differ.
-_STEPS = (0.8191725133961645, 0.6710436067037893, 0.5497004779019703)
 
 Vector = list[Array]  # three components
 
@@ -83,7 +81,7 @@ class IndirectLight(eqx.Module):
         The point is chosen evenly on the face, from fixed numbers, and stands for all of it. In front of a face, where its
         weight would have no bounded variance, light that is scattered is taken by solid angle instead.
         """
-        offsets = [(offset[None, :, i] + sensors.index[:, None] * step) % 1 for i, step in enumerate(_STEPS)]
+        offsets = [(offset[None, :, i] + sensors.index[:, None] * step) % 1 for i, step in enumerate(LATTICE)]
         normal = [sensors.normal[:, None, i] for i in range(3)]
         frame = tangent_basis(sensors.normal)
         frame = [[frame[:, None, j, i] for i in range(3)] for j in range(2)]

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ...detector import Detector
 from .sources import ConeTrack, IsotropicSource, Sensors
 from .spectrum import Optics
-from .walks_steps import Colours, Rays, held, held_floats, relative, systematic
+from .walks_steps import LATTICE, Colours, Rays, held, held_floats, relative, systematic
 from .walks_surfaces import bearing, pin, trace
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _PROPOSED = 4
 # Radius over the longest chord of the part of the wall on which light is taken: the sharpest edge of it is 10 times wider.
 _PART = 5e-4
-# Irrational steps of a lattice in three dimensions: powers of the root of x⁴ = x + 1 (Roberts 2018).
-_STEPS = (0.8191725133961645, 0.6710436067037893, 0.5497004779019703)
 
 
 def lossless(colours: Colours, optics: Optics, width: float) -> Optics:
@@ -69,7 +67,7 @@ def _proposals(detector: Detector, light: Emission, count: int, key: PRNGKeyArra
     strength = jnp.concatenate([_strength(source, tables) for source, tables in light.sources])
     strength = strength / jnp.sum(strength)
     shift = jax.random.uniform(key, (3, 1), position.dtype)
-    lattice = jnp.asarray(np.outer(_STEPS, np.arange(count) + 0.5) % 1, position.dtype)
+    lattice = jnp.asarray(np.outer(LATTICE, np.arange(count) + 0.5) % 1, position.dtype)
     which, height, turn = (lattice + shift) % 1
     piece = jnp.minimum(jnp.searchsorted(jnp.cumsum(strength), which, side="right"), len(strength) - 1)
     cosine = 2 * height - 1

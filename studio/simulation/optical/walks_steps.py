@@ -24,6 +24,10 @@ from .walks_surfaces import Ends, Pinned, bearing, finish, pin, trace
 
 held = jax.lax.stop_gradient
 
+LATTICE = (0.8191725133961645, 0.6710436067037893, 0.5497004779019703)
+"""Irrational steps of a lattice in three dimensions: powers of 1 over the root of x⁴ = x + 1 (M. Roberts, "The unreasonable
+effectiveness of quasirandom sequences", 2018)."""
+
 # Weight below which nothing is left, so that a division by it is finite.
 TINY = 1e-200
 
