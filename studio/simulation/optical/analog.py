@@ -35,10 +35,11 @@ class AnalogResult(NamedTuple):
     """What many independent events of one primary leave on the sensors, before electronics; `(sensors,)` each.
 
     **Fields**: `counts`: photoelectrons of all events; `direct_counts`: those of light that came straight from the
-    particle; `mean_time`, `time_spread`: mean and standard deviation in ns of
-    the arrival of one photoelectron; `first_hit_time`, `first_hit_spread`, `first_hit_error`: mean, standard deviation
-    and error of the mean in ns of an event's first arrival where there is one. Times of sensors without light are NaN.
-    `events`: number of events; `emitted`: detectable photons that left the particle inside the volume, in all events.
+    particle; `mean_time`, `time_spread`: mean and standard deviation in ns of the arrival of one photoelectron;
+    `first_hit_time`, `first_hit_spread`, `first_hit_error`: mean, standard deviation and error of the mean in ns of an
+    event's first arrival where there is one. Times of sensors without light are NaN. `events`: number of events; `emitted`:
+    photons that left the particle inside the volume, in all events: those that would be detected at once or, where sensors
+    have glass, all of a wavelength that can be.
     """
 
     counts: Int[np.ndarray, " sensors"]
