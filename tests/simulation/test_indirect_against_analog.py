@@ -7,6 +7,7 @@ which makes them Student's with 15 degrees of freedom, √(15/13) = 1.07 wide.
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,7 +17,8 @@ from studio.detector.layouts import fibonacci_sphere, grid
 from studio.event import Primary
 from studio.geometry import Cylinder, Sphere
 from studio.medium import Water
-from studio.simulation.optical.analog import analog
+from studio.simulation.optical.analog import AnalogResult, analog
+from studio.simulation.optical.simulator import _chunk
 
 TYPE = sensor_type("r3600_20_inch")
 TURBID = Water(absorption_length=40e3, rayleigh_length=20e3)
@@ -68,3 +70,37 @@ def test_indirect_light_is_what_counting_photons_gives(case):
     shared = np.sqrt(total.var(ddof=1) / SEEDS) / np.sum(error)
     assert abs(pull.mean()) < 4 * np.hypot(1 / np.sqrt(count), shared)
     assert 1 - 4 / np.sqrt(2 * count) < pull.std() < 1.1 + 4 / np.sqrt(2 * count)
+
+
+def _summed_times(result: AnalogResult) -> float:
+    """Sum of the arrival times of all photoelectrons in ns."""
+    lit = result.counts > 0
+    return float(np.sum(result.counts[lit] * result.mean_time[lit]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["scattering alone", "white cylinder"])
+def test_indirect_light_arrives_when_counted_photons_do(case):
+    # mean arrival time: of the walks with its error from leaving out one seed after the other, of the counts from their spread
+    make, event, events = CASES[case]
+    detector = make()
+    both, straight = (analog(detector, event, seed=1, events=events, indirect=indirect) for indirect in (True, False))
+    np.testing.assert_array_equal(straight.counts, both.direct_counts)
+    count = (both.counts - both.direct_counts).sum()
+    counted = (_summed_times(both) - _summed_times(straight)) / count
+    lit = both.counts > 0
+    squared = np.sum((both.counts * (both.time_spread**2 + (both.mean_time - counted) ** 2))[lit])
+
+    @jax.jit
+    def sums(seed):
+        emitted = OpticalSimulator(indirect=Walks(2048, seed)).emit(detector, event, jnp.zeros(0))
+        source, colours = emitted.sources[-1]
+        light = source.light(_chunk(detector, jnp.arange(detector.sensors.count)), colours)
+        return jnp.stack([jnp.sum(light.charge), jnp.sum(light.charge * light.start)])
+
+    charge, timed = np.stack([np.asarray(sums(seed)) for seed in range(SEEDS)]).T
+    without = (timed.sum() - timed) / (charge.sum() - charge)
+    variance = (SEEDS - 1) * np.var(without) + squared / both.counts.sum() / count
+    assert abs(timed.sum() / charge.sum() - counted) < 4 * np.sqrt(variance)
+    # the test can tell a nanosecond
+    assert 4 * np.sqrt(variance) < (0.5 if case == "scattering alone" else 2.0)
