@@ -22,12 +22,12 @@ _FAR = 5.0
 
 class Evaluated(NamedTuple):
     """An objective at a point: `value` to be maximized, `gradient (k,)`, positive definite `information (k, k)`, of that
-    point or of one near it, and whatever else is wanted of the point in `extra`."""
+    point or of one near it, and one more number that is wanted of the point, `extra`."""
 
     value: Float[Array, ""]
     gradient: Float[Array, " k"]
     information: Float[Array, "k k"]
-    extra: Any
+    extra: Float[Array, ""]
 
     @property
     def left(self) -> Float[Array, ""]:
@@ -73,10 +73,8 @@ class Problem(NamedTuple):
 def begin(problem: Problem) -> Progress:
     """A fit that has evaluated nothing yet: its first iteration evaluates the start itself."""
     size = problem.limits.shape[0]
-    extra = jax.eval_shape(problem.slope, problem.start)[2]
-    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), extra)
     number = lambda value: jnp.asarray(value, jnp.float64)  # noqa: E731
-    worst = Evaluated(number(-jnp.inf), jnp.zeros(size, jnp.float64), jnp.eye(size, dtype=jnp.float64), nothing)
+    worst = Evaluated(number(-jnp.inf), jnp.zeros(size, jnp.float64), jnp.eye(size, dtype=jnp.float64), number(0.0))
     return Progress(problem.start, worst, number(_FIRST), number(1.0))
 
 

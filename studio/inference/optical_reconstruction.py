@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -36,6 +37,8 @@ _ROUGH, _TOGETHER = 18, 6
 # Relative error of the mean charges that is allowed for until then.
 _DOUBT = 0.3
 
+_Tree = TypeVar("_Tree")
+
 # Starts that are tried so, and goodness of fit above which the next one is.
 _TRIED, _POOR = 4, 0.8
 
@@ -66,6 +69,9 @@ def reconstruct_light(
     all, each time from the next seed, and the likelier end counts. `batch` events are fitted side by side (1 on a CPU and 64
     on a GPU by default).
 
+    Light is transported in single precision, whatever that of `detector`, which moves estimates by 1e-3 of their errors;
+    likelihoods are summed, and steps solved, in double precision. Times count from each event's first hit meanwhile.
+
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
     `iterations`, outside the volume, singular information, or still a poor fit after all `starts`). **Raises** `InputError` for
     readouts of another detector.
@@ -79,8 +85,14 @@ def reconstruct_light(
         )
     if batch is None:
         batch = 1 if jax.default_backend() == "cpu" else 64
-    candidates = jnp.asarray(inside_points(detector, 256), readouts.charge.dtype)
-    grid = jnp.asarray(energies, readouts.charge.dtype)
+    readouts = jax.tree.map(jnp.asarray, readouts)
+    given = readouts.time.dtype
+    start = jnp.min(jnp.where(readouts.hit, readouts.time, jnp.inf), axis=1)
+    start = jnp.where(jnp.isfinite(start), start, 0.0)
+    readouts = Readout(readouts.charge, jnp.where(readouts.hit, readouts.time - start[:, None], 0.0), readouts.hit)
+    detector, readouts = _as(jnp.float32, (detector, readouts))
+    candidates = jnp.asarray(inside_points(detector, 256), jnp.float32)
+    grid = jnp.asarray(energies, jnp.float32)
     # The fit follows the single event's track: its latents are resolved, not averaged over.
     fitter = _Fitter(dataclasses.replace(simulator, resolved=True), particle, least_charge)
     found = _fitted(fitter, detector, readouts, candidates, grid, iterations, batch, rank=0)
@@ -95,7 +107,14 @@ def reconstruct_light(
         kept = again[better]
         found = jax.tree.map(lambda leaf, other, to=kept, of=better: leaf.at[to].set(other[of]), found, new)
     poor = found.ok & (np.asarray(found.goodness) > _WRONG)
-    return dataclasses.replace(found, status=jnp.where(poor, int(Status.POOR_FIT), found.status))
+    primary = _as(given, found.primary)
+    primary = eqx.tree_at(lambda event: event.time, primary, primary.time + start)
+    return dataclasses.replace(found, primary=primary, status=jnp.where(poor, int(Status.POOR_FIT), found.status))
+
+
+def _as(dtype: Any, tree: _Tree) -> _Tree:
+    """The same with its real numbers in another precision."""
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 def _fitted(
