@@ -181,7 +181,7 @@ def _first_guess(
     tried = seeds(detector, readout, fitter.particle, candidates, energies)
     mean, none = dataclasses.replace(fitter.coarse, process=False), jnp.zeros(0, energies.dtype)
     likelihood = likelihood_of(mean, _DOUBT)
-    value = lambda seed: log_likelihood(mean, likelihood, detector, seed, none, readout)[0]  # noqa: E731
+    value = lambda seed: _finite(log_likelihood(mean, likelihood, detector, seed, none, readout)[0])  # noqa: E731
     values = jax.lax.map(value, tried).reshape(-1, energies.shape[0])
     # Of each direction and shift the best energy; the best of them first.
     order = jnp.argsort(-jnp.max(values, axis=1))

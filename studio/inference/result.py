@@ -58,6 +58,8 @@ class Reconstruction(eqx.Module):
 
 def in_batches(function: Callable[[Any], Any], batch: int, stacked: Any) -> Any:
     """`function` of stacks of `batch` events, the last one filled up with copies of its last event: compiled once."""
+    # Taking events one by one from arrays of JAX is slow.
+    stacked = jax.tree.map(np.asarray, stacked)
     count = jax.tree.leaves(stacked)[0].shape[0]
     parts = []
     for first in range(0, count, batch):

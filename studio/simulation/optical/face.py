@@ -124,5 +124,9 @@ def unskewed(value: Array, bend: Array) -> Array:
     The inverse of that parabola; rising everywhere for any bend, because the root keeps a floor beyond its turning point.
     """
     shifted = value * jnp.sqrt(1 + 2 * bend * bend) + bend
-    radicand = 1 + 4 * bend * shifted
-    return 2 * shifted / (1 + jnp.sqrt(0.5 * (radicand + jnp.sqrt(radicand**2 + (_FLOOR * bend) ** 2))))
+    radicand, floor = 1 + 4 * bend * shifted, (_FLOOR * bend) ** 2
+    # radicand + length, which far beyond the turning point is a small difference of two large numbers
+    length = jnp.sqrt(radicand**2 + floor)
+    below = jnp.minimum(radicand, 0.0)
+    lifted = jnp.where(radicand > 0, radicand + length, floor / (length - below))
+    return 2 * shifted / (1 + jnp.sqrt(0.5 * lifted))

@@ -18,11 +18,13 @@ from jaxtyping import Array, Float
 from scipy.special import ndtr
 
 from ...constants import SPEED_OF_LIGHT
-from .face import blurred_density, blurred_step, disc_solid_angle
+from .face import blurred_density, blurred_step, disc_solid_angle, held_below_one
 from .spectrum import Colour, DistanceTable, Moments
 
 # Width in cos θ below which a Gaussian of a broad profile is a peak.
 _PEAK = 0.04
+# mm²: variance of the paths to a face below which it is as good as none, as on the face's axis.
+_FLAT = 1e-3
 
 
 class Sensors(NamedTuple):
@@ -233,7 +235,10 @@ class ConeTrack(eqx.Module):
         colour_shift = -surplus * of_colour / _middles(inverse_beta)
         late = distance * group_slope * colour_shift + group_index * surplus * of_path
         start = _middles(self.time) + late / SPEED_OF_LIGHT
-        over_face = _middles(view.over_face) - of_path**2 / blurred
+        # Near a sensor the regression, of small angles, would explain more than there is.
+        over_face = _middles(view.over_face)
+        explained = jnp.minimum(of_path**2 / (blurred * (over_face + _FLAT)), 10.0)
+        over_face = over_face * (1 - held_below_one(explained))
         return Light(charge, start, distance, over_face, 1 - of_colour / blurred)
 
 
@@ -252,7 +257,8 @@ def _mean_density(first: Array, last: Array, blur: tuple[Array, Array, Array, Ar
     width = jnp.sqrt((last - first) ** 2 + 0.02**2 * (blur[0] + blur[1]))
     ends = middle + 0.5 * width * jnp.asarray([-1.0, 1.0], width.dtype)[:, None, None]
     low, high = blurred_step(ends, *blur)
-    return (high - low) / width
+    # Far from the cone the difference is rounding alone, of either sign.
+    return jnp.maximum(high - low, 0.0) / width
 
 
 class BroadSource(eqx.Module):
