@@ -67,9 +67,10 @@ def _wanted(event: Primary) -> tuple[str, ...]:
 
 
 def fitting(simulator: OpticalSimulator) -> OpticalSimulator:
-    """The simulator as fits use it: half the segments and eight stretches of scattering, in three quarters of the time.
+    """The simulator as fits use it: scattering in eight stretches, not sixteen, since each is one more parameter of a plane.
 
-    Of 100 muons of 200 to 1000 MeV in IWCD the estimates move by 30 % of their error in the median, and at random: the
-    resolutions of vertex and direction stay the same to 1 %, known to 15 %.
+    The track keeps all its segments. With half of them, 27 cm for a muon of 1 GeV, the same 170 such muons without fluctuations
+    in IWCD came out 0.74 ± 0.14 of their errors late, with vertices 1.5 to 1.8 times as far off as their errors, and three fits
+    failed; with all of them 0.18 ± 0.08 early, 0.97 to 1.02 times as far, and none failed.
     """
-    return dataclasses.replace(simulator, segments=min(16, simulator.segments), kink_modes=min(8, simulator.kink_modes))
+    return dataclasses.replace(simulator, kink_modes=min(8, simulator.kink_modes))
