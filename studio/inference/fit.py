@@ -63,7 +63,7 @@ class Problem(NamedTuple):
     `start`: a point.
     """
 
-    slope: Callable[[Any], tuple[Array, Array, Any]]
+    slope: Callable[[Any], tuple[Array, Array, Array]]
     information: Callable[[Any], Array]
     step: Callable[[Any, Float[Array, " k"]], Any]
     limits: Float[Array, " k"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array
 
 from .._checks import InputError
@@ -37,14 +38,14 @@ _ROUGH, _TOGETHER = 18, 6
 # Relative error of the mean charges that is allowed for until then.
 _DOUBT = 0.3
 
-_Tree = TypeVar("_Tree")
-
 # Starts that are tried so, and goodness of fit above which the next one is.
 _TRIED, _POOR = 4, 0.8
 
 # Pearson's χ² per degree of freedom beyond which a fit may have ended in a wrong maximum and another start is tried, and beyond
 # which it is called poor in the end: a few sensors beside a track bring right fits to 2 in a small tank.
 _BAD, _WRONG = 2.0, 3.0
+
+_Tree = TypeVar("_Tree")
 
 
 def reconstruct_light(
@@ -69,8 +70,8 @@ def reconstruct_light(
     all, each time from the next seed, and the likelier end counts. `batch` events are fitted side by side (1 on a CPU and 64
     on a GPU by default).
 
-    Light is transported in single precision, whatever that of `detector`, which moves estimates by 1e-3 of their errors;
-    likelihoods are summed, and steps solved, in double precision. Times count from each event's first hit meanwhile.
+    Light is transported in single precision, whatever that of `detector`, which moves estimates by thousandths of
+    their errors; likelihoods are summed, and steps solved, in double precision. Times count from each event's first hit meanwhile.
 
     A fit that fails is a value: `status` says why (less than `least_charge` photoelectrons, not converged in
     `iterations`, outside the volume, singular information, or still a poor fit after all `starts`). **Raises** `InputError` for
@@ -112,7 +113,7 @@ def reconstruct_light(
     return dataclasses.replace(found, primary=primary, status=jnp.where(poor, int(Status.POOR_FIT), found.status))
 
 
-def _as(dtype: Any, tree: _Tree) -> _Tree:
+def _as(dtype: DTypeLike, tree: _Tree) -> _Tree:
     """The same with its real numbers in another precision."""
     return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)
 

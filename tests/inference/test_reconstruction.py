@@ -47,6 +47,7 @@ def sampled(particle):
 
 @functools.cache
 def fitted(particle):
+    """All thirteen in one batch."""
     return reconstruct(SIMULATOR, tank(), sampled(particle), particle)
 
 
