@@ -115,7 +115,7 @@ def bending(face_third: Array | float, other_third: Array | float, variance: Arr
     it is nearly Gaussian, and hardly where the semicircle dominates.
     """
     square = share * share
-    return (face_third / (6 - 3 * square) + other_third * (1 - square) / 6) / variance**1.5
+    return (face_third / (6 - 3 * square) + other_third * (1 - square) / 6) / (variance * jnp.sqrt(variance))
 
 
 def unskewed(value: Array, bend: Array) -> Array:

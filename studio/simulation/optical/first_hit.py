@@ -131,7 +131,7 @@ def first_hit(charge: Float[Array, " n"], pulse: Pulse) -> tuple[Float[Array, " 
     before, after = _largest(middle[:, None] - early), _largest(late - middle[:, None])
     # Without a kink anywhere, since a kink here is a jump in what the Fisher matrix is made of.
     width = probability / pulse.with_density(middle)[1]
-    width = width / (1 + (10 * width / (before + after)) ** 4) ** 0.25
+    width = width / jnp.sqrt(jnp.sqrt(1 + (10 * width / (before + after)) ** 4))
     least = jnp.full_like(width, 5 * _REFERENCE)
     first = -_largest(jnp.stack([jnp.arcsinh(before / width), least], axis=-1))
     last = _largest(jnp.stack([jnp.arcsinh(after / width), least], axis=-1))
@@ -152,7 +152,7 @@ def _largest(lengths: Float[Array, "n groups"]) -> Float[Array, " n"]:
     """A smooth upper bound of the largest positive one."""
     positive = jnp.maximum(lengths, 0.0)
     scale = jax.lax.stop_gradient(jnp.max(positive, axis=-1, keepdims=True)) + 1e-9
-    return scale[:, 0] * jnp.sum((positive / scale) ** 8, axis=-1) ** 0.125
+    return scale[:, 0] * jnp.sqrt(jnp.sqrt(jnp.sqrt(jnp.sum((positive / scale) ** 8, axis=-1))))
 
 
 @jax.custom_jvp

@@ -186,7 +186,10 @@ def _pulse(sensors: Sensors, delays: tuple[Moments, ...], light: Light, member: 
     offset = arrival - mean @ member.T
     colour = path**2 * light.unsorted * dispersion
     face = light.over_face * (index / SPEED_OF_LIGHT) ** 2
-    third = average(offset * (offset**2 + 3 * (colour + face)) + path**3 * light.unsorted**1.5 * skewed)
+    third = average(
+        offset * (offset**2 + 3 * (colour + face))
+        + path**3 * light.unsorted * jnp.sqrt(light.unsorted + 1e-12) * skewed
+    )
     share = gathered / jnp.sum(gathered, axis=1, keepdims=True)
     return Pulse(share, mean, average(face) + 1e-9, average(offset**2 + colour) + 1e-6, third)
 

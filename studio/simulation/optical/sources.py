@@ -177,7 +177,7 @@ def scattered(view: Sight, spread: Spread) -> tuple[Float[Array, "n pieces"], ..
     third = -3 * cosine * in_plane * (squared * in_plane + 2 * view.face_variance)
     curvature = -cosine * spread.angle - covariance * (1 + cosine**2) + displacement * cosine * (1.5 * squared - 1)
     # Held at grazing incidence, without a kink: the facing is taken as 0.05 at least.
-    facing = (view.facing**4 + 0.05**4) ** 0.25
+    facing = jnp.sqrt(jnp.sqrt(view.facing**4 + 0.05**4))
     intensity = lever * (3 * squared - 1 - cosine * view.along_normal / facing)
     return curvature + intensity + squared * spread.lag * inverse, variance, third
 
