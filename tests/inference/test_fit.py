@@ -27,24 +27,22 @@ def quadratic(seed, too_much):
         return too_much * jnp.diag(jnp.diag(curvature))
 
     problem = Problem(slope, information, lambda point, change: point + change, jnp.full(SIZE, 1e3), jnp.zeros(SIZE))
-    return problem, best, value
+    return problem, best
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_wrong_information_is_put_right_on_the_way(seed):
     # Scoring with three times the information makes up a third of the way a step: after these eleven 1.2 % of it is left, (2/3)¹¹.
-    problem, best, value = quadratic(seed, 3.0)
+    problem, best = quadratic(seed, 3.0)
     found = advance(problem, begin(problem), 1e-12, 12)
     np.testing.assert_allclose(found.point, best, atol=2e-3 * np.linalg.norm(best))
-    assert value(found.point) <= 0
 
 
-def test_the_right_information_takes_one_step():
-    problem, best, _ = quadratic(1, 1.0)
+def test_the_right_information_leads_there():
+    # The first iteration looks at the start; steps are damped by a hundredth at first.
+    problem, best = quadratic(1, 1.0)
     exact = problem._replace(information=lambda point: -jax.hessian(lambda at: problem.slope(at)[0])(point))
-    found = advance(
-        exact, begin(exact), 1e-12, 8
-    )  # the first iteration looks at the start; steps are damped by a hundredth at first
+    found = advance(exact, begin(exact), 1e-12, 8)
     np.testing.assert_allclose(found.point, best, atol=1e-6)
 
 
