@@ -9,10 +9,16 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-# The MLIR fusion emitters of XLA's CPU compiler take twice as long to compile the second derivatives of a study, for
-# programs that run no faster. The flag is known to these releases; an unknown flag would end the process.
-_QUICKER = "--xla_cpu_use_fusion_emitters=false"
+# How XLA's CPU compiler works. Loops that give several arrays at once: otherwise it repeats, for each array, whatever several
+# have in common. Its own code for sums: that of the YNN library takes fifty times as long along a short axis that is not the
+# last one. Not the MLIR emitters, which take longer to compile all this. And LLVM's first level of optimization, which compiles
+# faster, for programs that run no slower; GPUs read it, too, where it would be another matter. Together they take a quarter of
+# the time for the second derivatives of a study, and half of it for a step of a fit (docs/benchmarks.md). The first is an option
+# that every release reads or ignores; the others are known to these releases, and an unknown flag ends the process.
+_QUICKER = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+_QUICKER_NOW = ("--xla_cpu_experimental_ynn_fusion_type=", "--xla_cpu_use_fusion_emitters=false")
 _KNOWN_TO = ("0.10.",)
+_FIRST_LEVEL = "--xla_backend_optimization_level=1"
 
 # Products are added up by one thread: several would add them in an order that follows the number of cores. Runners use the
 # cores, by working on several items at the same time. XLA's CPU client hands the bodies of loops to its pool of threads,
@@ -34,7 +40,9 @@ def prepare(devices: int | None = None, *, one_thread: bool = True) -> None:
         for name, value in _SINGLE.items():
             os.environ.setdefault(name, value)
     flags = os.environ.get("XLA_FLAGS", "")
-    wanted = [_QUICKER] if metadata.version("jaxlib").startswith(_KNOWN_TO) else []
+    wanted = [_QUICKER, *(_QUICKER_NOW if metadata.version("jaxlib").startswith(_KNOWN_TO) else ())]
+    if not metadata.entry_points(group="jax_plugins"):  # JAX finds its GPUs by them
+        wanted.append(_FIRST_LEVEL)
     if one_thread:
         wanted.append(_ONE_ADDS)
     if devices is not None:
@@ -44,12 +52,14 @@ def prepare(devices: int | None = None, *, one_thread: bool = True) -> None:
 
 
 def start() -> None:
-    """Everything a command sets before its first array: flags, double precision, since information matrices need it, and
-    a folder for compiled programs where none is set."""
+    """Everything a command sets before its first array: flags; double precision, since information matrices need it;
+    products of matrices with all bits of their factors, where GPUs would take ten of single-precision numbers; and a
+    folder for compiled programs where none is set."""
     prepare()
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
     if not jax.config.jax_compilation_cache_dir:  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(program_folder()))
 

@@ -24,6 +24,7 @@ class Settings:
 
     environment: Mapping[str, str]
     x64: bool
+    products: str | None
     programs: str
     processor: str
 
@@ -39,8 +40,9 @@ class Settings:
             environment["JAX_PLATFORMS"] = "cpu"
         jax = sys.modules.get("jax")
         x64 = bool(jax and jax.config.jax_enable_x64)
+        products = jax.config.jax_default_matmul_precision if jax else None
         programs = str(jax.config.jax_compilation_cache_dir or "") if jax else ""
-        return cls(environment, x64, programs, _xla.processor())
+        return cls(environment, x64, products, programs, _xla.processor())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Worker:
         import jax
 
         jax.config.update("jax_enable_x64", settings.x64)
+        jax.config.update("jax_default_matmul_precision", settings.products)
         if folder:
             jax.config.update("jax_compilation_cache_dir", folder)
         self._known = self._kept()

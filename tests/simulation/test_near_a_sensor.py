@@ -53,6 +53,19 @@ def test_light_is_finite_and_positive(precision):
         assert float(jnp.min(positive)) >= 0
 
 
+def test_first_hits_of_bright_sensors_in_single_precision():
+    """Spreads of first hits against double precision. Rounding of the part of 100 photoelectrons that has arrived long before
+    the first one used to count with the square of how long: a third of the spread, or none that is a number. What is
+    left, 1 %, is of sensors with 0.005 photoelectrons, whose late light has a width of its own."""
+    detector = tanks.cylinder(3710.0, 6000.0, 600.0)
+    events = jax.tree.map(jnp.asarray, in_front_of_sensors(detector, 300))
+    spread = jax.jit(
+        lambda detector, events: jax.lax.map(lambda event: SIMULATOR.expected(detector, event).time_spread, events)
+    )
+    double, single = spread(detector, events), spread(tanks.single(detector), tanks.single(events))
+    np.testing.assert_allclose(np.asarray(single), np.asarray(double), rtol=0.02)
+
+
 def test_paths_to_a_face_that_arrival_angles_seem_to_explain_altogether():
     """A muon of 150 MeV that ends before a module of IWCD, one seed of a fit: the spread of the paths over the module's face that
     is left when the angle is known was negative, and its first hit not a number."""

@@ -140,20 +140,19 @@ def _followed(
     straight from the particle, and how many left that inside the volume; the first `wanted` ones exist."""
     birth_key, fate_key = jax.random.split(key)
 
-    def block(state) -> Photons:
+    def block(state) -> Array:
         number, block_key = state
         photons: Photons = draw(source, spectrum, block_key, _BLOCK)
         exists = number * _BLOCK + jnp.arange(_BLOCK) < wanted
-        return photons._replace(made=photons.made & exists & surfaces.discs.wall.contains(photons.position))
+        made = photons.made & exists & surfaces.discs.wall.contains(photons.position)
+        rows = [jnp.atleast_2d(leaf) for leaf in photons._replace(made=made.astype(jnp.float32))]
+        return jnp.concatenate(rows)
 
+    # One array: where a loop gives several, XLA may write the whole of each anew in every turn.
     drawn = jax.lax.map(block, (jnp.arange(blocks), jax.random.split(birth_key, blocks)))
-    pool = jax.tree.map(_strung, drawn)
+    rows = jnp.moveaxis(drawn, 0, 1).reshape(drawn.shape[1], -1)
+    pool = Photons(rows[:3], rows[3:6], *rows[6:9], rows[9] > 0)
     return *fly(surfaces, spectrum, pool, fate_key, indirect), jnp.sum(pool.made)
-
-
-def _strung(leaf: Array) -> Array:
-    """Blocks `(blocks, ..., n)` one after the other `(..., blocks × n)`."""
-    return jnp.moveaxis(leaf, 0, -2).reshape(*leaf.shape[1:-1], -1)
 
 
 class _Tally:

@@ -62,8 +62,10 @@ class Pulse(NamedTuple):
         scaled = unskewed((time - mean) / jnp.sqrt(variance), bending(0.0, third, variance, of_face))
         centre = jnp.sqrt(math.sqrt(0.5) * of_face)
         inverse = math.sqrt(0.5) / jnp.sqrt(1 - math.sqrt(0.5) * of_face)
-        steps = erf((scaled - centre) * inverse) + erf((scaled + centre) * inverse)
-        return 0.5 + 0.25 * jnp.sum(share * steps, axis=0)
+        # Each step from 0 by itself: rounding of their sum long before the pulse would count times the charge in `first_hit`, and
+        # with the square of how long before.
+        steps = (1 + erf((scaled - centre) * inverse)) + (1 + erf((scaled + centre) * inverse))
+        return 0.25 * jnp.sum(share * steps, axis=0)
 
     def with_density(self, time: Float[Array, " n"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """`cumulative` at one time each, and its slope per ns, both above 1e-12."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
+from ..._running import running_max
 from .anode import Anode, Mesh
 from .drift_field import DriftField
 from .drift_velocity import drift_velocity
@@ -132,7 +133,7 @@ def _on_field_lines(
 ) -> tuple[Complex[Array, "nodes ways"], Float[Array, "nodes ways"]]:
     """`nodes`, the first of them being `start`, moved onto the field lines of `start`; and the potentials there."""
     first, last = field.potential(start), end_potential(anode, field, plane, nodes[-1])
-    traced = jax.lax.cummax(field.potential(nodes), axis=0)
+    traced = running_max(jax.lax.stop_gradient(field.potential(nodes)))
     part = jax.lax.stop_gradient(jnp.clip((traced - first) / (last - first), 0.0, 1.0))
     potential = first + part * (last - first)
 

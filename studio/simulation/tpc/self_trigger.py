@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from ..._running import running_max
 from ...detector.pixel_electronics import PixelElectronics
 from .charge_grid import box_below
 
@@ -129,7 +130,7 @@ def _first_trigger(
     charge: Float[Array, "pads edges"], edges: Float[Array, " edges"], slice: float, electronics: PixelElectronics
 ) -> TriggerMoments:
     """The moments of the first trigger, `(pads,)`, of a charge since the last reset."""
-    largest = jax.lax.cummax(charge, axis=1)
+    largest = running_max(charge, axis=1)
     sigma, reset, tick = electronics.trigger_noise, electronics.reset_noise, electronics.tick
     above, rise = largest - electronics.threshold, jnp.diff(largest, axis=1)
     by_then = jax.scipy.special.ndtr(above / sigma)
