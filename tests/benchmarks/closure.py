@@ -45,6 +45,9 @@ def table(files: Iterable[str]) -> None:
     generator = np.random.default_rng(1)
     for file in files:
         lines = [json.loads(line) for line in Path(file).read_text().splitlines()]
+        if not lines:
+            print(f"{file}: no events yet")
+            continue
         good = [line for line in lines if line["status"] == 0]
         print(f"{file}: {len(lines)} events, {len(good)} converged ({100 * len(good) / max(1, len(lines)):.1f} %)")
         statuses = [line["status"] for line in lines]
