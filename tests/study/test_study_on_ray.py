@@ -137,7 +137,8 @@ class _FaultyRunner(RayRunner):
 @pytest.mark.parametrize("fault", ["hang", "nan"])
 def test_a_shard_that_hangs_or_returns_no_number_once_changes_nothing(reference, experiment, tmp_path, fault):
     notes = []
-    with _FaultyRunner(2, time_out=20.0 if fault == "hang" else None, note=notes.append) as runner:
+    # Long enough for a worker to start and compile beside other tests: 20 s were not, on two cores that three processes shared.
+    with _FaultyRunner(2, time_out=40.0 if fault == "hang" else None, note=notes.append) as runner:
         runner.sabotage(tmp_path / "calls", fault, at=7)
         (tmp_path / "calls").mkdir()
         assert run(experiment, tmp_path / "run", runner) == content(reference.directory)
