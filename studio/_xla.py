@@ -10,11 +10,11 @@ from importlib import metadata
 from pathlib import Path
 
 # How XLA's CPU compiler works. Loops that give several arrays at once: otherwise it repeats, for each array, whatever several
-# have in common. Its own code for sums: that of the YNN library takes fifty times as long along a short axis that is not the
+# have in common. Its own code for sums: that of the YNN library takes many times as long along a short axis that is not the
 # last one. Not the MLIR emitters, which take longer to compile all this. And LLVM's first level of optimization, which compiles
-# faster, for programs that run no slower; GPUs read it, too, where it would be another matter. Together they take a quarter of
-# the time for the second derivatives of a study, and half of it for a step of a fit (docs/benchmarks.md). The first is an option
-# that every release reads or ignores; the others are known to these releases, and an unknown flag ends the process.
+# faster, for programs that run no slower; GPUs read it, too, where it would be another matter. Together they compile in a third to
+# a half of the time, and the information matrix of a fit takes a quarter of it (docs/benchmarks.md). The first is an option that
+# XLA ignores where it does not know it; the others are known to these releases, and an unknown flag ends the process.
 _QUICKER = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 _QUICKER_NOW = ("--xla_cpu_experimental_ynn_fusion_type=", "--xla_cpu_use_fusion_emitters=false")
 _KNOWN_TO = ("0.10.",)

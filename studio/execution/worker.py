@@ -19,8 +19,8 @@ _PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "equinox")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a worker sets before it loads JAX: `environment` variables, double precision or not, and the folder for compiled
-    programs of machines of kind `processor` (empty: none is kept)."""
+    """What a worker sets before it loads JAX: `environment` variables, double precision or not, the precision of `products`
+    of matrices (None: JAX's own), and the folder for compiled programs of machines of kind `processor` (empty: none is kept)."""
 
     environment: Mapping[str, str]
     x64: bool
