@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from ._checks import InputError
+
+_Tree = TypeVar("_Tree")
+
+
+def in_precision(dtype: DTypeLike, tree: _Tree) -> _Tree:
+    """The same with its real numbers in another precision."""
+    return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 def as_floating(value: Any) -> Array:

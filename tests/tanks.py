@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from studio import Cylinder, Detector, PhotosensorArray, Primary, Sphere, Water, sensor_type
+from studio._arrays import in_precision
 from studio.detector import SensorType, TimeResolution, layouts
 from studio.units import m, mm, ns
 
@@ -55,4 +54,4 @@ def muon(energy=300.0, vertex=(100.0, 50.0, -300.0), direction=(1.0, 0.2, 0.1)) 
 
 def single(tree):
     """Every float in single precision."""
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32) if eqx.is_inexact_array(leaf) else leaf, tree)
+    return in_precision(jnp.float32, tree)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
 from jaxtyping import Array
 
+from .._arrays import in_precision
 from .._checks import InputError
 from .._linear import inverse_positive
 from ..detector import Detector
@@ -22,7 +21,7 @@ from .fisher import require_x64
 from .fit import Evaluated, Problem, Progress, advance, begin
 from .likelihood import likelihood_of
 from .parameters import groups_of, moved, names_of, scales
-from .result import Reconstruction, Status, in_batches
+from .result import Reconstruction, Status, in_batches, put
 from .seeds import inside_points, seeds
 from .sensitivity import information_matrix, log_likelihood
 
@@ -44,8 +43,6 @@ _TRIED, _POOR = 4, 0.8
 # Pearson's χ² per degree of freedom beyond which a fit may have ended in a wrong maximum and another start is tried, and beyond
 # which it is called poor in the end: a few sensors beside a track bring right fits to 2 in a small tank.
 _BAD, _WRONG = 2.0, 3.0
-
-_Tree = TypeVar("_Tree")
 
 
 def reconstruct_light(
@@ -91,7 +88,8 @@ def reconstruct_light(
     start = jnp.min(jnp.where(readouts.hit, readouts.time, jnp.inf), axis=1)
     start = jnp.where(jnp.isfinite(start), start, 0.0)
     readouts = Readout(readouts.charge, jnp.where(readouts.hit, readouts.time - start[:, None], 0.0), readouts.hit)
-    detector, readouts = _as(jnp.float32, (detector, readouts))
+    detector, readouts = in_precision(jnp.float32, (detector, readouts))
+    readouts = jax.device_get(readouts)
     candidates = jnp.asarray(inside_points(detector, 256), jnp.float32)
     grid = jnp.asarray(energies, jnp.float32)
     # The fit follows the single event's track: its latents are resolved, not averaged over.
@@ -106,16 +104,12 @@ def reconstruct_light(
         new = _fitted(fitter, detector, left, candidates, grid, iterations, batch, rank)
         better = np.asarray(new.ok & ~old.ok | (new.ok == old.ok) & (new.log_likelihood > old.log_likelihood))
         kept = again[better]
-        found = jax.tree.map(lambda leaf, other, to=kept, of=better: leaf.at[to].set(other[of]), found, new)
+        found = put(found, kept, jax.tree.map(lambda leaf, of=better: leaf[of], new))
+    found = jax.tree.map(jnp.asarray, found)
     poor = found.ok & (np.asarray(found.goodness) > _WRONG)
-    primary = _as(given, found.primary)
+    primary = in_precision(given, found.primary)
     primary = eqx.tree_at(lambda event: event.time, primary, primary.time + start)
     return dataclasses.replace(found, primary=primary, status=jnp.where(poor, int(Status.POOR_FIT), found.status))
-
-
-def _as(dtype: DTypeLike, tree: _Tree) -> _Tree:
-    """The same with its real numbers in another precision."""
-    return jax.tree.map(lambda leaf: leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf, tree)
 
 
 def _fitted(
@@ -137,7 +131,7 @@ def _fitted(
     for _ in range(0, iterations, together):
         chosen = jax.tree.map(lambda leaf, kept=pending: leaf[kept], (progress, readouts))
         moved_on, open_ = in_batches(lambda pair: _advanced(fitter, detector, pair, together, batch), batch, chosen)
-        progress = jax.tree.map(lambda old, new, kept=pending: old.at[kept].set(new), progress, moved_on)
+        progress = put(progress, pending, moved_on)
         pending = pending[np.asarray(open_)]
         if not pending.size:
             break

@@ -8,7 +8,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -57,12 +56,23 @@ class Reconstruction(eqx.Module):
 
 
 def in_batches(function: Callable[[Any], Any], batch: int, stacked: Any) -> Any:
-    """`function` of stacks of `batch` events, the last one filled up with copies of its last event: compiled once."""
-    # Taking events one by one from arrays of JAX is slow.
+    """`function` of stacks of `batch` events, the last one filled up with copies of its last event: compiled once. On the
+    host: JAX would compile every way of taking events apart and putting them together anew."""
     stacked = jax.tree.map(np.asarray, stacked)
     count = jax.tree.leaves(stacked)[0].shape[0]
     parts = []
     for first in range(0, count, batch):
         index = np.minimum(np.arange(first, first + batch), count - 1)
         parts.append(function(jax.tree.map(lambda leaf, taken=index: leaf[taken], stacked)))
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:count], *parts)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:count], *jax.device_get(parts))
+
+
+def put(stacked: Any, events: np.ndarray, new: Any) -> Any:
+    """`stacked` events with those at the indices `events` replaced by `new` ones, on the host."""
+
+    def replaced(old: Any, leaf: Any) -> np.ndarray:
+        copy = np.array(old)
+        copy[events] = leaf
+        return copy
+
+    return jax.tree.map(replaced, stacked, new)

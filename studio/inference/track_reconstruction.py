@@ -21,7 +21,7 @@ from ..simulation.tpc.simulator import Spectra
 from .fisher import require_x64
 from .fit import Evaluated, Progress, advance, begin
 from .parameters import names_of, scales
-from .result import Reconstruction, Status, in_batches
+from .result import Reconstruction, Status, in_batches, put
 from .track_images import Picture, picture, starts, towards
 from .track_windows import (
     Bucket,
@@ -124,7 +124,7 @@ def reconstruct_tracks(
     found: Any = None
     for plan in dict.fromkeys(plans):
         chosen = np.array([index for index, one in enumerate(plans) if one == plan])
-        part = jax.tree.map(lambda leaf, kept=chosen: leaf[kept], (located, readouts))
+        part = jax.tree.map(lambda leaf, kept=chosen: np.asarray(leaf)[kept], (located, readouts))
         model = TrackModel(simulator, plan.sizes, spectra_for(simulator, detector, plan.sizes[0].samples))
         fits = in_batches(
             lambda of, model=model, plan=plan: _fitted(fitter, model, plan, detector, of, iterations, batch),
@@ -132,9 +132,9 @@ def reconstruct_tracks(
             part,
         )
         if found is None:
-            found = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), fits)
-        found = jax.tree.map(lambda old, new, kept=chosen: old.at[kept].set(new), found, fits)
-    return found
+            found = jax.tree.map(lambda leaf: np.zeros((count, *leaf.shape[1:]), leaf.dtype), fits)
+        found = put(found, chosen, fits)
+    return jax.tree.map(jnp.asarray, found)
 
 
 def _check(detector: TPC, readouts: WireReadout, start: Primary | None) -> None:

@@ -122,7 +122,9 @@ def physics_of(file: ExperimentFile, detector: Any) -> AbstractPhysics:
         raise file.document.error("geometry", "studies of pixels are still to come", remedy=remedy)
     from .optical import OpticalPhysics
 
-    return OpticalPhysics(file.experiment.nuisances)
+    experiment = file.experiment
+    stay = experiment.events.contained and not any(path.startswith("volume") for path in experiment.free_paths)
+    return OpticalPhysics(experiment.nuisances, single=stay)
 
 
 def extremes(baseline: Any, free: Mapping[str, AbstractBound | Follows]) -> tuple[Any, ...]:

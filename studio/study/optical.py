@@ -9,6 +9,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._arrays import in_precision
 from ..detector import Detector
 from ..event import Primary, Readout
 from ..inference import Information, fisher_information, information_by_channel, reconstruct
@@ -20,25 +21,41 @@ class OpticalPhysics(AbstractPhysics):
     """The optical simulator with its inference.
 
     **Arguments**: `nuisance`: paths of uncertain detector leaves with the relative σ of their priors, None without prior;
-    `simulator`: by default `OpticalSimulator()`.
+    `simulator`: by default `OpticalSimulator()`; `single`: whether information comes from light transported in single precision,
+    whatever that of a detector, summed and inverted in double precision. That takes half the time. Of 160 contained muons in IWCD
+    resolutions then differ by 2e-5 at most, derivatives by all positions of modules by 3e-5 in the median and 7e-4 at most, and
+    the derivative of their mean by 9e-5. Not for events that may leave: where a track ends on the very face of a sensor,
+    derivatives by the place of that sensor are wrong.
     """
 
     nuisance: tuple[tuple[str, float | None], ...] = eqx.field(static=True)
     simulator: OpticalSimulator
+    single: bool = eqx.field(static=True)
 
-    def __init__(self, nuisance: Mapping[str, float | None] | None = None, simulator: OpticalSimulator | None = None):
+    def __init__(
+        self,
+        nuisance: Mapping[str, float | None] | None = None,
+        simulator: OpticalSimulator | None = None,
+        single: bool = False,
+    ):
         self.nuisance = tuple((nuisance or {}).items())
         self.simulator = OpticalSimulator() if simulator is None else simulator
+        self.single = single
 
     def information(self, detector: Detector, event: Primary) -> Information:
         """Fisher information of vertex, direction and energy; a point source has no direction."""
+        detector, event = self._transported(detector, event)
         return fisher_information(self.simulator, detector, event, _wanted(event), dict(self.nuisance))
 
     def resolution_and_shares(
         self, detector: Detector, event: Primary
     ) -> tuple[Float[Array, "3"], Float[Array, " sensors"]]:
+        detector, event = self._transported(detector, event)
         found, shares = information_by_channel(self.simulator, detector, event, _wanted(event), dict(self.nuisance))
         return self.resolutions(found, event), shares
+
+    def _transported(self, detector: Detector, event: Primary) -> tuple[Detector, Primary]:
+        return in_precision(jnp.float32, (detector, event)) if self.single else (detector, event)
 
     def resolutions(self, information: Information, event: Primary) -> Float[Array, "3"]:
         """√ of the trace of the vertex block (mm) and of the direction block (rad), and σ of the energy over the energy.

@@ -16,7 +16,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from studio.simulation.optical.face import blurred_density, blurred_step, disc_solid_angle
+from studio.simulation.optical.face import blurred_density, blurred_part, disc_solid_angle
 from studio.simulation.optical.sources import Sensors, sight
 
 
@@ -97,20 +97,26 @@ def exact_step(x, share):
 
 
 def step(x, share):
-    return np.asarray(blurred_step(jnp.asarray(x), jnp.asarray(share), jnp.asarray(1 - share)))
+    return np.asarray(up_to(x, share, 1 - share))
+
+
+def up_to(x, *blur):
+    """The part of a disc before x: from so far away that there is none before."""
+    x = jnp.asarray(x)
+    return blurred_part(jnp.stack([jnp.full_like(x, -100.0), x]), *(jnp.asarray(value) for value in blur))
 
 
 @pytest.mark.parametrize(
     ("share", "tolerance"),
     [(0.0, 1e-12), (0.1, 5e-4), (0.3, 5e-4), (0.5, 5e-4), (0.8, 5e-4), (0.9, 1.5e-3), (0.96, 3e-3), (1.0, 6e-3)],
 )
-def test_blurred_step_is_a_semicircle_folded_with_a_gaussian(share, tolerance):
+def test_blurred_part_is_a_semicircle_folded_with_a_gaussian(share, tolerance):
     x = np.linspace(-5.0, 5.0, 1001)
     assert np.max(np.abs(step(x, share) - exact_step(x, share))) < tolerance
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
-def test_blurred_step_has_the_moments_of_the_convolution(share):
+def test_blurred_part_has_the_moments_of_the_convolution(share):
     # Excess fourth moment of a semicircle: 2 V² instead of 3 V²; of the sum: 3 − κ². The polynomial's own is 0.5 % off.
     x = np.linspace(-9.0, 9.0, 18001)
     middle, density = 0.5 * (x[1:] + x[:-1]), np.diff(step(x, share))
@@ -120,9 +126,9 @@ def test_blurred_step_has_the_moments_of_the_convolution(share):
     assert density @ middle**4 == pytest.approx(3 - share**2, rel=1e-2)
 
 
-def test_blurred_step_scales_with_its_width():
+def test_blurred_part_scales_with_its_width():
     x = np.linspace(-3.0, 3.0, 41)
-    wide = blurred_step(jnp.asarray(7.0 * x), jnp.asarray(49.0 * 0.4), jnp.asarray(49.0 * 0.6))
+    wide = up_to(7.0 * x, 49.0 * 0.4, 49.0 * 0.6)
     np.testing.assert_allclose(wide, step(x, 0.4), atol=1e-14)
 
 
@@ -130,7 +136,7 @@ def test_blurred_step_scales_with_its_width():
 def test_third_moment_is_that_asked_for(skewness):
     # The parabola x + γ/6 (x² − 1) has the skewness γ − 5γ³/108 …; beyond its turning point the floor of the root adds a tail.
     x = np.linspace(-12.0, 12.0, 24001)
-    cumulative = np.asarray(blurred_step(jnp.asarray(x), jnp.asarray(0.0), jnp.asarray(1.0), jnp.asarray(skewness)))
+    cumulative = np.asarray(up_to(x, 0.0, 1.0, skewness))
     middle, density = 0.5 * (x[1:] + x[:-1]), np.diff(cumulative)
     assert np.all(density >= 0)
     assert density @ middle == pytest.approx(0.0, abs=0.02)
@@ -184,7 +190,7 @@ def test_cosines_over_the_face_against_integration_over_its_points(distance, fac
 
 def test_blurred_density_and_its_slope_against_differences():
     x, step = np.linspace(-3, 3, 13), 1e-5
-    rise = blurred_step(jnp.asarray(x + step), 0.7, 0.3) - blurred_step(jnp.asarray(x - step), 0.7, 0.3)
+    rise = blurred_part(jnp.asarray([x - step, x + step]), 0.7, 0.3)
     (density, slope), (ahead, _), (behind, _) = (
         blurred_density(jnp.asarray(at), jnp.asarray(0.7), jnp.asarray(0.3)) for at in (x, x + step, x - step)
     )

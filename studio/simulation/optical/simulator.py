@@ -174,8 +174,10 @@ def _pulse(sensors: Sensors, delays: tuple[Moments, ...], light: Light, member: 
     index, dispersion, skewed = select_moments(sensors.kind, delays, light.distance)
     path = light.distance / SPEED_OF_LIGHT
     arrival = light.start + path * index
-    faint = 1e-12
-    charge = light.charge + faint * jnp.sum(light.charge, axis=1, keepdims=True) + 1e-30
+    # Only ratios count. As parts of the total, held constant, they stay where single precision has room for the cubes that second
+    # derivatives of quotients take; a group without light keeps a faint one.
+    total = jax.lax.stop_gradient(jnp.sum(light.charge, axis=1, keepdims=True))
+    charge = light.charge / jnp.maximum(total, 1e-30) + 1e-12
     member = member.astype(charge.dtype)
     gathered = charge @ member
 

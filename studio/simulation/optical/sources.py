@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from scipy.special import ndtr
 
 from ...constants import SPEED_OF_LIGHT
-from .face import blurred_density, blurred_step, disc_solid_angle, held_below_one
+from .face import blurred_density, blurred_part, disc_solid_angle, held_below_one
 from .spectrum import Colour, DistanceTable, Moments
 
 # Width in cos θ below which a Gaussian of a broad profile is a peak.
@@ -247,7 +247,7 @@ def _middles(values: Float[Array, "*n nodes"]) -> Float[Array, "*n pieces"]:
 
 
 def _mean_density(first: Array, last: Array, blur: tuple[Array, Array, Array, Array]) -> Array:
-    """Mean over [`first`, `last`] of the density whose cumulative is `blurred_step`; `blur`: variances and third moments of
+    """Mean over [`first`, `last`] of the density whose cumulative is `blurred_part`; `blur`: variances and third moments of
     the face and of all else.
 
     Intervals are widened by 2 % of the blur in square, since in narrow ones the difference would drown in rounding: that
@@ -255,10 +255,7 @@ def _mean_density(first: Array, last: Array, blur: tuple[Array, Array, Array, Ar
     """
     middle = 0.5 * (first + last)
     width = jnp.sqrt((last - first) ** 2 + 0.02**2 * (blur[0] + blur[1]))
-    ends = middle + 0.5 * width * jnp.asarray([-1.0, 1.0], width.dtype)[:, None, None]
-    low, high = blurred_step(ends, *blur)
-    # Far from the cone the difference is rounding alone, of either sign.
-    return jnp.maximum(high - low, 0.0) / width
+    return blurred_part(jnp.stack([middle - 0.5 * width, middle + 0.5 * width]), *blur) / width
 
 
 class BroadSource(eqx.Module):
