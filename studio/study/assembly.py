@@ -122,9 +122,7 @@ def physics_of(file: ExperimentFile, detector: Any) -> AbstractPhysics:
         raise file.document.error("geometry", "studies of pixels are still to come", remedy=remedy)
     from .optical import OpticalPhysics
 
-    experiment = file.experiment
-    stay = experiment.events.contained and not any(path.startswith("volume") for path in experiment.free_paths)
-    return OpticalPhysics(experiment.nuisances, single=stay)
+    return OpticalPhysics(file.experiment.nuisances)
 
 
 def extremes(baseline: Any, free: Mapping[str, AbstractBound | Follows]) -> tuple[Any, ...]:

@@ -128,7 +128,9 @@ def test_the_resolutions_of_the_optical_physics_have_convex_logarithms():
     """At the middle of two designs each is below the mean of both, with nuisances and process noise marginalized. Rounding of
     float64 in a matrix of condition up to 1e8: 1e-8."""
     simulator = OpticalSimulator(segments=8, wavelengths=21, degree=4, kink_modes=2)
-    physics = OpticalPhysics({"medium.absorption_length": 0.05, "medium.rayleigh_length": None}, simulator)
+    physics = OpticalPhysics(
+        {"medium.absorption_length": 0.05, "medium.rayleigh_length": None}, simulator, single=False
+    )
     tank, event = tanks.cylinder(), tanks.muon()
 
     @jax.jit

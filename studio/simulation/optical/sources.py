@@ -137,6 +137,11 @@ def sight(sensors: Sensors, position: Float[Array, "pieces 3"], direction: Float
     )
 
 
+# Least cosine under which a face is taken to be seen in `_mean_bearing`: where a track leaves through a face, its end lies in the face's
+# plane, where the mean bearing jumps, and on the inner side of it for any rounding.
+_LEAST_FACING = 1e-3
+
+
 def _mean_bearing(
     distance: Array, facing: Array, radius: Array, cosine: Array, along_normal: Array
 ) -> tuple[Array, Array, Array]:
@@ -148,8 +153,8 @@ def _mean_bearing(
     Light from behind the face does not count: there it is that of a source in its plane.
     """
     disc = (radius / distance) ** 2
-    facing = jnp.maximum(facing, 0.0)
-    square = facing * facing
+    square = jnp.maximum(facing, 0.0) ** 2 + _LEAST_FACING**2
+    facing = jnp.sqrt(square)
     ahead = 2 * disc * facing / (1 - disc + jnp.sqrt((1 - disc) ** 2 + 4 * disc * square + 1e-9) + 1e-9)
     inverse = 1 / jnp.sqrt(1 + ahead * (2 * facing + ahead))
     second = disc * (17 + square * (28 - 45 * square)) / (16 * (1 + disc))
