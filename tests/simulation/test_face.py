@@ -132,6 +132,26 @@ def test_blurred_part_scales_with_its_width():
     np.testing.assert_allclose(wide, step(x, 0.4), atol=1e-14)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_small_parts_keep_their_precision_in_single_precision(share):
+    """Between edges up to seven widths before and behind the centre, down to 1e-12 of the disc, against double precision: value and
+    slope. Rounding of such a distance x alone changes exp(−x²/2) by 7² · 6e-8 = 3e-6, that of a few steps by ten times as much."""
+    first = np.linspace(-7.0, 7.0, 57, dtype=np.float32)
+    edges = np.stack([first, first + np.float32(0.25)])
+
+    def part(edges):
+        blur = (jnp.asarray(value, edges.dtype) for value in (share, 1 - share))
+        return blurred_part(edges, *blur)
+
+    def both(dtype):
+        edge = jnp.asarray(edges, dtype)
+        return jax.jvp(part, (edge,), (jnp.ones_like(edge),))
+
+    for single, double in zip(both(jnp.float32), both(jnp.float64), strict=True):
+        assert float(jnp.min(jnp.abs(double))) < 1e-9
+        np.testing.assert_allclose(np.asarray(single), np.asarray(double), rtol=3e-5, atol=0)
+
+
 @pytest.mark.parametrize("skewness", [-1.0, -0.3, 0.3, 1.0])
 def test_third_moment_is_that_asked_for(skewness):
     # The parabola x + γ/6 (x² − 1) has the skewness γ − 5γ³/108 …; beyond its turning point the floor of the root adds a tail.

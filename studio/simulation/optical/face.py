@@ -102,8 +102,8 @@ def _erf_between(ends: Float[Array, "2 ..."]) -> Float[Array, "..."]:
 
 @jax.custom_jvp
 def _upper(value: Array) -> Array:
-    """erfc. In single precision by a polynomial in 1 / (1 + 0.3 |x|) times exp(−x²), to 3e-7 of itself: XLA's takes three times
-    as long, and derivatives need that exponential anyway."""
+    """erfc. In single precision by a polynomial in 1 / (1 + 0.3 |x|) times exp(−x²), to 7e-7 of itself up to x = 3 and to 4e-6
+    everywhere: less work than XLA's, and derivatives need that exponential anyway."""
     if value.dtype != jnp.float32:
         return erfc(value)
     size = jnp.abs(value)
