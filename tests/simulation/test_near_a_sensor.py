@@ -72,7 +72,7 @@ def test_derivatives_of_resolutions_in_single_precision():
     """Derivatives by all positions of sensors against double precision, event by event. Three defects made one in a hundred wrong, or
     not a number: faint light of a cone was the difference of two steps and nothing but rounding, its derivative was not;
     quotients of charges left the range of single precision in their second derivatives; and the end of a track that leaves through a
-    face lay before or behind its plane by rounding. What is left is rounding: 1e-4 in the median, 9e-4 at most."""
+    face lay before or behind its plane by rounding. What is left is rounding: 7e-5 in the median, 1.0e-3 at most."""
     detector = tanks.cylinder()
     generator = np.random.default_rng(7)
     normals = np.asarray(detector.placed.normals)

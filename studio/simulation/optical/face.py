@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import jax
@@ -66,6 +67,9 @@ _WEIGHTS = (0.67684879, 0.23926834, 0.08388287)
 # Floor of the root in `unskewed`, in units of the bend: smooth where a skewed variable cannot reach.
 _FLOOR = 1.5
 
+# The variable of `_upper` in single precision is 1 / (1 + 0.3 |x|).
+_SHORTENED = 0.3
+
 
 def blurred_part(
     ends: Float[Array, "2 ..."],
@@ -108,8 +112,9 @@ def _upper(value: Array) -> Array:
         return erfc(value)
     size = jnp.abs(value)
     short = 1 / (1 + _SHORTENED * size)
-    sum_ = jnp.full_like(value, _UPPER[-1])
-    for coefficient in _UPPER[-2::-1]:
+    *lower, highest = _upper_coefficients()
+    sum_ = jnp.full_like(value, highest)
+    for coefficient in reversed(lower):
         sum_ = sum_ * short + coefficient
     tail = sum_ * short * jnp.exp(-size * size)
     return jnp.where(value < 0, 2 - tail, tail)
@@ -121,15 +126,12 @@ def _upper_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     return _upper(value), -2 / math.sqrt(math.pi) * jnp.exp(-value * value) * change
 
 
+@functools.cache
 def _upper_coefficients() -> tuple[float, ...]:
     """Those of exp(x²) erfc(x) / t in powers of t = 1 / (1 + 0.3 x), for x from 0 to where exp(−x²) is 0 in single precision."""
     least = 1 / (1 + _SHORTENED * 9.5)
     series = Chebyshev.interpolate(lambda t: erfcx((1 / t - 1) / _SHORTENED) / t, 8, domain=[least, 1])
     return tuple(series.convert(kind=Polynomial).coef.tolist())
-
-
-_SHORTENED = 0.3
-_UPPER = _upper_coefficients()
 
 
 def blurred_density(
