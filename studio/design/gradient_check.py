@@ -40,7 +40,8 @@ class DirectionCheck:
     - `slope`: of log remainder against log step over the smallest usable steps; None where fewer than three are usable.
     - `relative_error`: |central difference - g.d| / |g.d|, at the step that decided.
     - `passed`, `message`: the verdict and why.
-    - `resolved`: whether the slope decided; otherwise central differences did, or nothing could be seen.
+    - `resolved`: whether this direction decided: its slope, or a derivative that central differences refute. Otherwise they meet it,
+      or nothing could be seen.
     """
 
     leaf: str
@@ -238,16 +239,18 @@ class _Line:
 
 
 def _test(leaf: str, lines: Iterable[_Line], tolerance: float) -> DirectionCheck:
-    """The verdict along the first line whose slope can be trusted, or else along the last one tried."""
-    result = None
+    """The verdict along the first line that decides, or else along the first one whose central differences meet the derivative."""
+    undecided = []
     for line in lines:
         _walk(line, tolerance)
         result = _judge(leaf, line, tolerance)
+        if result.resolved:
+            return result
+        undecided.append(result)
         # One along which nothing curves is straight along others too; elsewhere another direction may show more.
-        if result.resolved or not result.passed or result.slope is None:
+        if result.passed and result.slope is None:
             break
-    assert result is not None
-    return result
+    return next((result for result in undecided if result.passed), undecided[-1])
 
 
 def _walk(line: _Line, tolerance: float) -> None:
@@ -294,7 +297,7 @@ def _judge(leaf: str, line: _Line, tolerance: float) -> DirectionCheck:
         )
         return verdict(False, problem, excess)
     if not _UNCERTAINTIES * uncertainty <= _RESOLVED * abs(line.rate):
-        return verdict(False, "the remainder cannot be read above the rounding", excess)
+        return verdict(False, "the remainder cannot be read above the rounding", excess, resolved=False)
     shape = falls or ("the remainder is hardly above the rounding" if line.usable else "linear within rounding")
     met = f"central differences meet the derivative to {abs(excess / line.rate):.1e}"
     return verdict(True, f"{shape}; {met}", excess, resolved=False)
@@ -303,16 +306,19 @@ def _judge(leaf: str, line: _Line, tolerance: float) -> DirectionCheck:
 def _central_difference(line: _Line) -> tuple[float, float]:
     """The central difference minus the derivative, extrapolated to step 0, and its uncertainty.
 
-    Between two steps of ratio √10 the error of second order cancels; the uncertainty is the extrapolated part and the
-    rounding. The steps are those already taken, the best of them decides.
+    Between two steps of ratio √10 the error of second order cancels; the uncertainty is the extrapolated part, or the
+    distance to the result of smaller steps, and the rounding. The steps are those already taken, the best of them decides.
     """
-    best = (float("nan"), float("inf"))
+    best, before = (float("nan"), float("inf")), None
     for small, large in zip(line.steps, line.steps[1:], strict=False):
         near, far = line.excess(small), line.excess(large)
         correction = (near - far) / ((large / small) ** 2 - 1)
-        uncertainty = abs(correction) + line.floor / small
+        found = near + correction
+        # At some step the extrapolated part vanishes by chance; that shows in what smaller steps gave.
+        apart = 0.0 if before is None else abs(found - before)
+        uncertainty, before = max(abs(correction), apart) + line.floor / small, found
         if np.isfinite(uncertainty) and uncertainty < best[1]:
-            best = (near + correction, uncertainty)
+            best = (found, uncertainty)
     return best
 
 
