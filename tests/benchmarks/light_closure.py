@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def fit(options):
+    import equinox as eqx
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -33,8 +34,9 @@ def fit(options):
     simulator = studio.OpticalSimulator(process=options.kind == "B")
     gun = studio.Gun("mu-", detector.volume, kinetic_energy=options.energy, contained=True)
     groups = ("vertex", "direction", "kinetic_energy", "time")
-    sampled = jax.jit(lambda event, key: simulator.sample(detector, event, key))
-    bound = jax.jit(lambda event: studio.fisher_information(simulator, detector, event, groups).covariance())
+    # The detector is an argument: as a constant, that of Super-Kamiokande keeps the compiler busy for minutes.
+    sampled = eqx.filter_jit(simulator.sample)
+    bound = eqx.filter_jit(lambda *event: studio.fisher_information(simulator, *event, groups).covariance())
 
     def primary(index):
         return jax.tree.map(lambda leaf: leaf[0], gun.sample(jax.random.fold_in(jax.random.key(11), index), 1))
@@ -45,8 +47,8 @@ def fit(options):
             continue
         begun = time.process_time()
         truth = primary(index)
-        readout = jax.block_until_ready(sampled(truth, jax.random.fold_in(jax.random.key(12), index)))
-        sigma = np.sqrt(np.diag(np.asarray(bound(truth))))
+        readout = jax.block_until_ready(sampled(detector, truth, jax.random.fold_in(jax.random.key(12), index)))
+        sigma = np.sqrt(np.diag(np.asarray(bound(detector, truth))))
         prepared = time.process_time()
         stacked = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], readout)
         found = jax.block_until_ready(studio.reconstruct(fitting(simulator), detector, stacked, "mu-", starts=2))

@@ -32,6 +32,7 @@ def workload(program):
     import jax.numpy as jnp
 
     import studio
+    from studio._arrays import in_precision
     from studio.inference import optical_reconstruction as fits
     from studio.study.optical import fitting
 
@@ -49,7 +50,7 @@ def workload(program):
             return jnp.mean(jnp.log(studio.fisher_information(simulator, moved, event, nuisance=nuisance).sigma()))
 
         return jax.value_and_grad(objective), (detector.sensors.uv, detector, event)
-    detector, readout, event = fits._as(jnp.float32, (detector, readout, event))
+    detector, readout, event = in_precision(jnp.float32, (detector, readout, event))
     if program == "expected":
         return lambda detector, event: simulator.expected(detector, event), (detector, event)
     fitter = fits._Fitter(dataclasses.replace(fitting(simulator), resolved=True), "mu-", 20.0)
