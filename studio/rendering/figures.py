@@ -110,7 +110,8 @@ def history_plot(history: Sequence[Mapping[str, Any]], path: str | os.PathLike[s
 
     `history`: one mapping a step with `step`, `start`, `objective`, `terms`, `gradient_norm`, `violation` and `best`, as the
     ledger holds them. Objective and terms are drawn as changes since the first step, so that terms of different size share
-    an axis; the ring marks the best feasible design. **Raises** `InputError` for an empty history.
+    an axis; the ring marks the best feasible design. Where every step has its own events, a second line follows the best design so
+    far, judged on those of the first step. **Raises** `InputError` for an empty history.
     """
     if not history:
         raise InputError("an empty history", key="history", remedy="run at least one step")
@@ -410,19 +411,24 @@ def _head(axes: Axes, title: str, summary: str) -> None:
 def _objective(axes: Axes, history: Sequence[Mapping[str, Any]], steps: np.ndarray, starts: np.ndarray) -> None:
     whole = _column(line["objective"] for line in history)
     axes.axhline(0.0, color=WALL, linewidth=0.8)
-    axes.plot(steps, _broken(whole - whole[0], starts), color=INK, linewidth=2.6, label="objective", zorder=3)
+    best = _column(line.get("best") for line in history)
+    # The objective of a step may be that of its own events; the best design is judged on those of the first step.
+    drawn = np.isfinite(best[-1]) and not np.any(np.isclose(whole, best[-1], rtol=1e-12, atol=0.0))
+    look = {"linewidth": 1.2, "alpha": 0.5} if drawn else {"linewidth": 2.6}
+    axes.plot(steps, _broken(whole - whole[0], starts), color=INK, label="objective", zorder=3, **look)
+    if drawn:
+        line = {"color": INK, "linewidth": 2.6, "drawstyle": "steps-post"}
+        axes.plot(steps, _broken(best - whole[0], starts), label="best so far", zorder=4, **line)
     names = list(history[0].get("terms", {}))
     for name, colour in zip(names if len(names) > 1 else (), _cycle(len(names)), strict=False):
         term = _column(line["terms"].get(name) for line in history)
         label = name.replace("_", " ")
         axes.plot(steps, _broken(term - term[0], starts), color=colour, linewidth=1.8, label=label)
-    best = history[-1].get("best")
-    if best is not None:
-        found = int(np.nanargmin(np.abs(whole - float(best))))
+    if np.isfinite(best[-1]):
+        found = int(np.flatnonzero(best == best[-1])[0])
         ring = {"markersize": 11, "markerfacecolor": "none", "markeredgewidth": 2.0, "linestyle": "none"}
-        axes.plot(
-            history[found]["step"], whole[found] - whole[0], "o", color=INK, label="best feasible", zorder=4, **ring
-        )
+        place = history[found]["step"], best[-1] - whole[0]
+        axes.plot(*place, "o", color=INK, label="best feasible", zorder=5, **ring)
     axes.set_ylabel("change since the first step")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, borderaxespad=0.0)
 

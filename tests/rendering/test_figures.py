@@ -67,7 +67,8 @@ def history(steps: int = 6, starts: int = 1) -> list[dict]:
         value = -0.1 * step + 0.03 * start
         terms = {"vertex_resolution": 2 * value, "direction_resolution": -value, "energy_resolution": value / 2}
         line = {"step": start * steps + step, "start": start, "objective": 1.0 + value, "terms": terms}
-        lines.append(line | {"gradient_norm": 2.0 / (1 + step), "violation": 0.002 * step, "best": 1.0 - 0.1 * 3})
+        best = 1.0 - 0.1 * (min(step, 3) if start == 0 else 3)
+        lines.append(line | {"gradient_norm": 2.0 / (1 + step), "violation": 0.002 * step, "best": best})
     return lines
 
 
@@ -316,6 +317,16 @@ def test_a_history_shows_changes_since_the_first_step(tmp_path):
     np.testing.assert_allclose(drawn["best feasible"].get_xydata(), [[3, -0.3]])
     np.testing.assert_allclose(middle.lines[0].get_ydata(), [line["gradient_norm"] for line in lines])
     np.testing.assert_allclose(bottom.lines[0].get_ydata(), [100 * line["violation"] for line in lines])
+
+
+def test_where_steps_have_their_own_events_the_ring_is_where_the_best_was_found(tmp_path):
+    """The objective of a step that happens to come near the best value is no sign of it."""
+    lines = history()
+    objectives, best = [1.0, 0.5, 1.3, 0.69, 1.1, 0.9], [1.0, 1.0, 0.9, 0.9, 0.71, 0.71]
+    lines = [line | {"objective": o, "best": b} for line, o, b in zip(lines, objectives, best, strict=True)]
+    drawn = {line.get_label(): line for line in history_plot(lines, tmp_path / "history.png").axes[0].lines}
+    np.testing.assert_allclose(drawn["best feasible"].get_xydata(), [[4, -0.29]])
+    np.testing.assert_allclose(drawn["best so far"].get_ydata(), np.array(best) - 1.0, atol=1e-12)
 
 
 def test_rounding_is_not_drawn_as_a_violation(tmp_path):
